@@ -1,0 +1,62 @@
+//! Where codes and passphrases come from: a file, standard input, or a person at the terminal.
+
+use std::io::stdin;
+use std::path::Path;
+
+use pve_escrow::{Error, KeyFile, RecoveryCode, SecretBytes, SecretString, file};
+use zeroize::Zeroizing;
+
+use crate::args::Opening;
+use crate::failure::{Failure, Result};
+use crate::terminal::{self, Terminal};
+
+/// The recovery code for `blob`.
+pub fn recovery_code(opening: &Opening, blob: &KeyFile) -> Result<RecoveryCode> {
+    match &opening.code_in {
+        Some(path) => Ok(RecoveryCode::parse(&text(path)?)?),
+        None => terminal::ask_code(&mut terminal_for("--code-in FILE")?, blob),
+    }
+}
+
+/// The passphrase of a key file that needs one: the first line of `path`, or what is typed.
+pub fn passphrase(file: &KeyFile, path: Option<&Path>) -> Result<Option<SecretString>> {
+    if !file.is_protected() {
+        return Ok(None);
+    }
+    let Some(path) = path else {
+        let mut terminal = terminal_for("--passphrase-in FILE")?;
+        return terminal
+            .ask_hidden("Passphrase of the key file: ")
+            .map(Some);
+    };
+    let text = text(path)?;
+    let line = text.split('\n').next().unwrap_or_default();
+    Ok(Some(SecretString::from(
+        line.trim_end_matches('\r').to_owned(),
+    )))
+}
+
+fn terminal_for(option: &str) -> Result<Terminal> {
+    Terminal::open().map_err(|err| {
+        Failure::Usage(format!(
+            "there is no terminal to ask on ({err}): give {option}, or \"{}\"",
+            option.replace("FILE", "-")
+        ))
+    })
+}
+
+fn text(path: &Path) -> Result<Zeroizing<String>> {
+    let bytes = bytes(path)?;
+    let text = std::str::from_utf8(&bytes).map_err(|_| Error::Damaged {
+        what: path.display().to_string(),
+        why: "it is not a text in UTF-8".to_owned(),
+    })?;
+    Ok(Zeroizing::new(text.to_owned()))
+}
+
+fn bytes(path: &Path) -> Result<SecretBytes> {
+    if path == Path::new("-") {
+        return Ok(file::read_stream(stdin().lock(), "standard input")?);
+    }
+    Ok(file::read(path)?)
+}
