@@ -1,0 +1,136 @@
+package PVE::RS::Escrow;
+
+use v5.36;
+
+use DynaLoader ();
+
+=head1 NAME
+
+PVE::RS::Escrow - seal an encryption key under a recovery code, and open it again
+
+=head1 SYNOPSIS
+
+    use PVE::RS::Escrow;
+
+    my $seal = PVE::RS::Escrow::create({ keyfile => '/path/to/key.enc' });
+    say $seal->{code};    # this once
+
+    PVE::RS::Escrow::unwrap({
+        blob => $seal->{blob},
+        code => $words,
+        expect => $fingerprint,
+        out => '/path/to/recovered.enc',
+    });
+
+=head1 DESCRIPTION
+
+Loads C<libpve_escrow_rs.so> and offers its operations. Keys never become Perl scalars: functions take paths,
+blobs and recovery codes, and return fingerprints, states, blobs and, once, a new recovery code.
+
+All functions but C<schema> and C<version> take one hash and return one. Numbers, booleans and texts may come as
+PVE hands them around: they are brought in line with the schema first. Every function dies with a text that ends
+in a newline and says what was wrong, which key was meant, and leaves all files as they were.
+
+=head1 FUNCTIONS
+
+=over
+
+=item fingerprint({ keyfile => PATH })
+
+Returns C<fingerprint>, 32 bytes in colon hex, and whether it is C<verified>, computed from the key. Of a key file
+with a passphrase it is what the file claims, and may be missing.
+
+=item inspect({ keyfile => PATH })
+
+Returns C<kdf> (C<none>, C<scrypt>, C<pbkdf2>), C<created> and C<modified> in seconds since 1970, C<fingerprint>,
+C<verified>, and C<hint> if there is one.
+
+=item create({ keyfile => PATH })
+
+Seals the key under a new recovery code. Returns C<blob>, the text of the sealed key file, C<code>, the ten words,
+C<check>, their four check characters, and C<fingerprint>. Writes nothing. Takes two key derivations, about
+half a second and 64 MiB of memory.
+
+=item verify({ blob => TEXT, code => WORDS, expect => FINGERPRINT })
+
+Opens a blob. Returns the C<fingerprint> of its key. C<expect> is optional and may be the short form of 8 bytes.
+
+=item unwrap({ blob => TEXT, code => WORDS, expect => FINGERPRINT, out => PATH })
+
+Writes the key to a new key file, mode 0600. Returns its C<fingerprint>. Nothing may exist at C<out>.
+
+=item install({ blob, code, expect, target => PATH, displace => FINGERPRINT, keep => DIRECTORY })
+
+Makes the key the live key at C<target>; the caller holds the lock for it. Returns C<fingerprint>, C<changed> (false
+if this key was there already) and C<kept>, where a displaced file was put: another key is only displaced
+if its fingerprint is named in C<displace>, and after a copy of it is in C<keep>.
+
+=item schema($name)
+
+The C<description>, C<parameters> and C<returns> of an operation, as C<PVE::RESTHandler::register_method> takes them.
+
+=item version()
+
+C<version> of the library; C<perlmod> and C<proxmox-schema> say whether these parts are C<real> or C<stand-in>.
+
+=back
+
+=cut
+
+my $LIB = 'pve_escrow_rs';
+
+# In a source tree the library that was built last, else the installed one.
+my sub find_library() {
+    my ($tree) = __FILE__ =~ m{^(.*)/perl/PVE/RS/[^/]+$};
+    my @built = defined($tree) ? grep { -e } map { "$tree/target/$_/lib$LIB.so" } qw(debug release) : ();
+    my ($newest) = sort { -M $a <=> -M $b } @built;
+    my ($installed) = grep { -e } map { "$_/auto/lib$LIB.so" } @INC;
+    return $newest // $installed // die "cannot find lib$LIB.so: is the package pve-escrow installed completely?\n";
+}
+
+my sub load() {
+    my $file = find_library();
+    my $library = DynaLoader::dl_load_file($file, 0)
+        or die "cannot load $file: " . DynaLoader::dl_error() . "\n";
+    my $symbol = DynaLoader::dl_find_symbol($library, 'boot_PVE__RS__Escrow')
+        or die "$file is not the library of this package\n";
+    my $boot = DynaLoader::dl_install_xsub('PVE::RS::Escrow::bootstrap', $symbol, $file);
+    $boot->();
+    return;
+}
+
+my $COERCE = {
+    boolean => sub ($value) { !!$value },
+    integer => sub ($value) { $value =~ m/^-?[0-9]+$/ ? int($value) : $value },
+    string => sub ($value) { "$value" },
+};
+
+# The library is strict where Perl is not: "5" is no number and 5 is no text there.
+my sub coerce ($schema, $input) {
+    my $output = {};
+    for my $name (keys %$input) {
+        my $value = $input->{$name};
+        my $type = ($schema->{properties}->{$name} // {})->{type};
+        $value = $COERCE->{$type}->($value) if defined($value) && !ref($value) && defined($type);
+        $output->{$name} = $value;
+    }
+    return $output;
+}
+
+my sub wrap ($name, $operation) {
+    my $schema = PVE::RS::Escrow::schema($name);
+    return sub ($input) {
+        return $operation->(coerce($schema->{parameters}, $input));
+    };
+}
+
+load();
+
+for my $name (qw(fingerprint inspect create verify unwrap install)) {
+    no strict 'refs';
+    no warnings qw(prototype redefine);
+    my $operation = \&{"PVE::RS::Escrow::$name"};
+    *{"PVE::RS::Escrow::$name"} = wrap($name, $operation);
+}
+
+1;

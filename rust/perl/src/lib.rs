@@ -1,0 +1,96 @@
+//! The Perl package `PVE::RS::Escrow`: one thin function an operation of [`pve_escrow::ops`].
+//!
+//! Every function takes one hash and returns one; `perl/PVE/RS/Escrow.pm` loads the library, brings the types of
+//! Perl's scalars in line with the schema and documents the functions.
+
+#![allow(
+    unsafe_code,
+    reason = "perlmod's macro writes it around each function; there is none in here"
+)]
+
+#[perlmod::package(name = "PVE::RS::Escrow", lib = "pve_escrow_rs")]
+pub mod export {
+    //! See [`pve_escrow::ops`] for what each function does and how it fails.
+
+    use anyhow::Error;
+    use pve_escrow::ops::{
+        self, Created, Inspected, Install, Installed, Named, OfKeyFile, Unwrap, Verified, Verify,
+    };
+    use pve_escrow::schema;
+    use serde_json::Value;
+
+    /// The name of the key in a key file.
+    ///
+    /// # Errors
+    /// As [`ops::fingerprint`].
+    #[export]
+    pub fn fingerprint(input: OfKeyFile) -> Result<Named, Error> {
+        Ok(ops::fingerprint(&input)?)
+    }
+
+    /// What can be said of a key file without its passphrase.
+    ///
+    /// # Errors
+    /// As [`ops::inspect`].
+    #[export]
+    pub fn inspect(input: OfKeyFile) -> Result<Inspected, Error> {
+        Ok(ops::inspect(&input)?)
+    }
+
+    /// Seals a key under a new recovery code.
+    ///
+    /// # Errors
+    /// As [`ops::create`].
+    #[export]
+    pub fn create(input: OfKeyFile) -> Result<Created, Error> {
+        Ok(ops::create(&input)?)
+    }
+
+    /// Opens a blob, and changes nothing.
+    ///
+    /// # Errors
+    /// As [`ops::verify`].
+    #[export]
+    pub fn verify(input: Verify) -> Result<Verified, Error> {
+        Ok(ops::verify(&input)?)
+    }
+
+    /// Writes the key of a blob to a new key file.
+    ///
+    /// # Errors
+    /// As [`ops::unwrap`].
+    #[export]
+    pub fn unwrap(input: Unwrap) -> Result<Verified, Error> {
+        Ok(ops::unwrap(&input)?)
+    }
+
+    /// Makes the key of a blob the live key.
+    ///
+    /// # Errors
+    /// As [`ops::install`].
+    #[export]
+    pub fn install(input: Install) -> Result<Installed, Error> {
+        Ok(ops::install(&input)?)
+    }
+
+    /// The schema of an operation, as `register_method` takes it.
+    ///
+    /// # Errors
+    /// If there is no operation of that name.
+    #[export]
+    pub fn schema(name: &str) -> Result<Value, Error> {
+        let operation =
+            schema::operation(name).ok_or_else(|| anyhow::format_err!("no operation '{name}'"))?;
+        Ok(operation.to_json())
+    }
+
+    /// The version of the library, and whether its perlmod and proxmox-schema are the real ones.
+    #[export]
+    pub fn version() -> Value {
+        serde_json::json!({
+            "version": env!("CARGO_PKG_VERSION"),
+            "perlmod": env!("INSIDE_PERLMOD"),
+            "proxmox-schema": env!("INSIDE_PROXMOX_SCHEMA"),
+        })
+    }
+}
