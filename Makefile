@@ -1,0 +1,71 @@
+# make demo   the whole flow on a real key, in a minute
+# make check  every test
+# make bench  how fast, as ratios measured in one run
+# make fuzz   the fuzz targets, FUZZ_SECONDS each
+
+CARGO ?= cargo
+CARGO_FLAGS ?= --locked
+FUZZ_SECONDS ?= 600
+PERL_MODULES := $(shell find perl -name '*.pm')
+PERL_FILES := $(PERL_MODULES) $(shell find tests rust -name '*.t' -not -path '*/target/*')
+
+.PHONY: all
+all: build
+
+.PHONY: setup
+setup:
+	tests/setup
+
+.PHONY: build
+build: setup
+	$(CARGO) build $(CARGO_FLAGS)
+
+.PHONY: demo
+demo: build
+	tests/demo
+
+.PHONY: check
+check: lint check-rust check-perl
+
+.PHONY: check-rust
+check-rust: setup
+	$(CARGO) test $(CARGO_FLAGS) --workspace
+
+.PHONY: check-perl
+check-perl: setup
+	$(CARGO) build $(CARGO_FLAGS) --workspace
+	prove -T -r tests/perl rust/compat
+
+.PHONY: lint
+lint: setup
+	$(CARGO) fmt --all --check
+	@if $(CARGO) clippy --version >/dev/null 2>&1; \
+	then $(CARGO) clippy $(CARGO_FLAGS) --workspace --all-targets -- -D warnings; \
+	else echo "skipped: clippy is not packaged for this release of Debian"; fi
+	for file in $(PERL_MODULES); do perl -Iperl -T -c $$file || exit 1; done
+
+# perltidy's layout differs from version to version: Debian 13's is the one that counts.
+.PHONY: tidy
+tidy:
+	perltidy --profile=.perltidyrc -b -bext=/ $(PERL_FILES)
+	$(CARGO) fmt --all
+
+# Licences, bans and sources, without a network. cargo-deny 0.18 is the last that builds with Rust 1.85.
+.PHONY: deny
+deny: setup
+	@command -v cargo-deny >/dev/null || $(CARGO) install --locked --version 0.18.3 cargo-deny
+	$(CARGO) deny --offline check licenses bans sources
+
+.PHONY: bench
+bench: setup
+	$(CARGO) build --release $(CARGO_FLAGS)
+	tests/bench
+
+.PHONY: fuzz
+fuzz: setup
+	rust/escrow/fuzz/run $(FUZZ_SECONDS)
+
+.PHONY: clean
+clean:
+	$(CARGO) clean
+	rm -rf tests/out
