@@ -8,7 +8,7 @@ use File::Temp ();
 
 use PVE::RS::Escrow;
 
-my sub slurp($path) {
+my sub slurp ($path) {
     open(my $fh, '<:raw', $path) or die "cannot read $path: $!\n";
     local $/;
     return <$fh>;
@@ -27,11 +27,13 @@ my $wrong = eval { PVE::RS::Escrow::verify({ blob => $seal->{blob}, code => slur
 die "a wrong code opened the blob\n" if $wrong;
 print "wrong code:   $@";
 
-my $opened = PVE::RS::Escrow::verify({ blob => slurp($blob), code => slurp($code), expect => $needed });
+my $opened =
+    PVE::RS::Escrow::verify({ blob => slurp($blob), code => slurp($code), expect => $needed });
 say "verify:       the rescue tool's blob holds $opened->{fingerprint}";
 
 my $out = "$dir/recovered.enc";
-PVE::RS::Escrow::unwrap({ blob => $seal->{blob}, code => $seal->{code}, expect => $needed, out => $out });
+PVE::RS::Escrow::unwrap(
+    { blob => $seal->{blob}, code => $seal->{code}, expect => $needed, out => $out });
 my $recovered = PVE::RS::Escrow::fingerprint({ keyfile => $out })->{fingerprint};
 die "another key came back\n" if $recovered ne $needed;
 say "unwrap:       $recovered";

@@ -13,7 +13,7 @@ use CompatTestlib qw(call error_of);
 my $here = quotemeta(__FILE__);
 
 # Runs code with file descriptor 2 going to a file, and returns what was written to it.
-my sub stderr_of($code) {
+my sub stderr_of ($code) {
     my $file = File::Temp->new();
     open(my $saved, '>&', \*STDERR) or die "dup: $!\n";
     open(STDERR, '>&', $file) or die "redirect: $!\n";
@@ -45,13 +45,20 @@ subtest 'missing parameters' => sub {
 };
 
 subtest 'parameters too many' => sub {
-    is(error_of('Calls::nothing', 1), "too many parameters for function 'nothing', (expected 0)\n");
-    is(error_of('Calls::add', 1, 2, 3, 4),
-        "too many parameters for function 'add', (expected 3)\n");
-    is(error_of('Calls::add', 'x', 2, 3, undef),
-        "too many parameters for function 'add', (expected 3)\n");
-    is(error_of('Calls::perl_name', 1, 2),
-        "too many parameters for function 'rust_name', (expected 1)\n");
+    is(error_of('Calls::nothing', 1),
+        "too many parameters for function 'nothing', (expected 0)\n");
+    is(
+        error_of('Calls::add', 1, 2, 3, 4),
+        "too many parameters for function 'add', (expected 3)\n"
+    );
+    is(
+        error_of('Calls::add', 'x', 2, 3, undef),
+        "too many parameters for function 'add', (expected 3)\n"
+    );
+    is(
+        error_of('Calls::perl_name', 1, 2),
+        "too many parameters for function 'rust_name', (expected 1)\n"
+    );
 };
 
 subtest 'the first wrong parameter counts' => sub {
@@ -117,7 +124,8 @@ subtest 'panics' => sub {
     call('Calls::silence_panics');
     eval { CompatTestlib::Calls::panic('x') };
     my $line = __LINE__ - 1;
-    like($@, qr/^rust function panicked at $here line $line\.\n\z/, 'the place is the caller\'s');
+    like($@, qr/^rust function panicked at $here line $line\.\n\z/,
+        'the place is the caller\'s');
 
     like(error_of('Calls::overflow', 255), qr/^rust function panicked at /);
     is(call('Calls::overflow', 254), 255, 'and it goes on');
@@ -134,14 +142,14 @@ subtest 'nested in Perl' => sub {
     my @results = map { call('Calls::add', $_, call('Calls::add', $_, $_)) } 1 .. 5;
     is_deeply(\@results, [3, 6, 9, 12, 15]);
 
-    my $deep = sub($self, $level) {
+    my $deep = sub ($self, $level) {
         return call('Calls::list', $level) if $level > 80;
         my @stack = (1) x 50;
         return $self->($self, $level + 1);
     };
     is(scalar($deep->($deep, 0)->@*), 81, 'with a stack that grew');
     {
-        local $SIG{__DIE__} = sub($error) { die "handled: $error" };
+        local $SIG{__DIE__} = sub ($error) { die "handled: $error" };
         is(error_of('Calls::fail', 'x'), "handled: x\n");
     }
 };

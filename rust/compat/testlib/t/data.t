@@ -19,15 +19,19 @@ subtest 'lists' => sub {
     is(call('Data::borrowed_strings', ['a', $umlaut]), "a|$umlaut");
     is(scalar(call('Data::strings', [('x') x 10_000])->@*), 10_000);
 
-    my $expected = sub($got) { return "error: invalid type: $got, expected a sequence\n" };
+    my $expected = sub ($got) { return "error: invalid type: $got, expected a sequence\n" };
     is(error_of('Data::strings', {}), $expected->('map'));
     is(error_of('Data::strings', 'x'), $expected->('string "x"'));
     is(error_of('Data::strings', 5), $expected->('integer `5`'));
     is(error_of('Data::strings', undef), $expected->('Option value'));
-    is(error_of('Data::strings', ['a', 1]),
-        "error: invalid type: integer `1`, expected a string\n");
-    is(error_of('Data::strings', ['a', undef]),
-        "error: invalid type: Option value, expected a string\n");
+    is(
+        error_of('Data::strings', ['a', 1]),
+        "error: invalid type: integer `1`, expected a string\n"
+    );
+    is(
+        error_of('Data::strings', ['a', undef]),
+        "error: invalid type: Option value, expected a string\n"
+    );
 };
 
 subtest 'a list ends at a hole' => sub {
@@ -40,15 +44,19 @@ subtest 'maps' => sub {
     is_deeply(call('Data::map', {}), {});
     my $map = { a => 'b', $umlaut => $emoji, $emoji => $umlaut, '' => '' };
     is_deeply(call('Data::map', $map), $map);
-    is(call('Data::deep', { a => [{ x => 1, y => -2 }, {}], b => [] }),
-        '{"a": [{"x": 1, "y": -2}, {}], "b": []}');
+    is(
+        call('Data::deep', { a => [{ x => 1, y => -2 }, {}], b => [] }),
+        '{"a": [{"x": 1, "y": -2}, {}], "b": []}'
+    );
     is(
         error_of('Data::deep', { a => [{ x => '1' }] }),
         "error: invalid type: string \"1\", expected i64\n"
     );
     is(error_of('Data::map', []), "error: invalid type: sequence, expected a map\n");
-    is(error_of('Data::map', { a => undef }),
-        "error: invalid type: Option value, expected a string\n");
+    is(
+        error_of('Data::map', { a => undef }),
+        "error: invalid type: Option value, expected a string\n"
+    );
     is_deeply(call('Data::numbered', ['a', 'b']), { 0 => 'a', 1 => 'b' });
     is(
         error_of('Data::by_number', { 1 => 'a' }),
@@ -106,19 +114,26 @@ subtest 'structs' => sub {
         error_of('Data::account', { 'user-name' => 'x', quota => -1 }),
         "error: invalid value: integer `-1`, expected u64\n"
     );
-    is(error_of('Data::account', 'x'),
-        "error: invalid type: string \"x\", expected struct Account\n");
-    is(error_of('Data::account', undef),
-        "error: invalid type: Option value, expected struct Account\n");
+    is(
+        error_of('Data::account', 'x'),
+        "error: invalid type: string \"x\", expected struct Account\n"
+    );
+    is(
+        error_of('Data::account', undef),
+        "error: invalid type: Option value, expected struct Account\n"
+    );
     is_deeply(call('Data::strict', { id => 1 }), { id => 1 });
-    is(error_of('Data::strict', { id => 1, x => 2 }), "error: unknown field `x`, expected `id`\n");
+    is(error_of('Data::strict', { id => 1, x => 2 }),
+        "error: unknown field `x`, expected `id`\n");
 };
 
 subtest 'structs from lists' => sub {
     is_deeply(call('Data::strict', [1]), { id => 1 });
     is_deeply(call('Data::strict', [1, 2]), { id => 1 }, 'the rest is ignored');
-    is(error_of('Data::strict', []),
-        "error: invalid length 0, expected struct Strict with 1 element\n");
+    is(
+        error_of('Data::strict', []),
+        "error: invalid length 0, expected struct Strict with 1 element\n"
+    );
 };
 
 subtest 'tuples and newtypes' => sub {
@@ -126,13 +141,18 @@ subtest 'tuples and newtypes' => sub {
     is(call('Data::meters', 2), 2);
     is_deeply(call('Data::pair', [1, 'x']), [1, 'x']);
     is_deeply(call('Data::pair', [1, 'x', 3]), [1, 'x']);
-    is(error_of('Data::pair', [1]),
-        "error: invalid length 1, expected tuple struct Pair with 2 elements\n");
+    is(
+        error_of('Data::pair', [1]),
+        "error: invalid length 1, expected tuple struct Pair with 2 elements\n"
+    );
     is(call('Data::tuple_in', [1, 'x']), '(1, "x")');
-    is(error_of('Data::tuple_in', [1]), "error: invalid length 1, expected a tuple of size 2\n");
+    is(error_of('Data::tuple_in', [1]),
+        "error: invalid length 1, expected a tuple of size 2\n");
     is_deeply([call('Data::marker')], [undef]);
-    is(error_of('Data::in_marker', undef),
-        "error: invalid type: Option value, expected unit struct Marker\n");
+    is(
+        error_of('Data::in_marker', undef),
+        "error: invalid type: Option value, expected unit struct Marker\n"
+    );
 };
 
 subtest 'enums' => sub {
@@ -152,11 +172,16 @@ subtest 'enums' => sub {
     );
 
     my $variants = '`point`, `circle`, `named`, `rect`, `boxed`';
-    is(error_of('Data::shape', 'nope'),
-        "error: unknown variant `nope`, expected one of $variants\n");
-    is(error_of('Data::shape', { nope => 1 }),
-        "error: unknown variant `nope`, expected one of $variants\n");
-    is(error_of('Data::shape', 'circle'), "error: expected newtype variant, found unit variant\n");
+    is(
+        error_of('Data::shape', 'nope'),
+        "error: unknown variant `nope`, expected one of $variants\n"
+    );
+    is(
+        error_of('Data::shape', { nope => 1 }),
+        "error: unknown variant `nope`, expected one of $variants\n"
+    );
+    is(error_of('Data::shape', 'circle'),
+        "error: expected newtype variant, found unit variant\n");
     is(
         error_of('Data::shape', { circle => '3' }),
         "error: invalid type: string \"3\", expected u32\n"
@@ -174,7 +199,8 @@ subtest 'enums' => sub {
 subtest 'enum variants that only come out' => sub {
     is(error_of('Data::shape', { rect => [1, 2] }), "error: expected tuple variant\n");
     is(error_of('Data::shape', 'rect'), "error: expected tuple variant, found unit\n");
-    is(error_of('Data::shape', { boxed => { width => 1 } }), "error: expected struct variant\n");
+    is(error_of('Data::shape', { boxed => { width => 1 } }),
+        "error: expected struct variant\n");
     is(error_of('Data::shape', 'boxed'), "error: expected struct variant\n");
 };
 
@@ -189,8 +215,10 @@ subtest 'other enum representations' => sub {
     is(call('Data::loose', 1), 'Number(1)');
     is(call('Data::loose', '1'), 'Text("1")');
     is(call('Data::loose', [1, 'x', ['y']]), 'Many([Number(1), Text("x"), Many([Text("y")])])');
-    is(error_of('Data::loose', 1.5),
-        "error: data did not match any variant of untagged enum Loose\n");
+    is(
+        error_of('Data::loose', 1.5),
+        "error: data did not match any variant of untagged enum Loose\n"
+    );
     is_deeply(call('Data::flat', { id => 1, a => 'b' }), { id => 1, a => 'b' });
 };
 

@@ -13,19 +13,19 @@ use CompatTestlib qw(call error_of);
 
 package Tied {
 
-    sub TIESCALAR($class, $fetch) {
+    sub TIESCALAR ($class, $fetch) {
         return bless({ fetch => $fetch, count => 0 }, $class);
     }
 
-    sub FETCH($self) {
+    sub FETCH ($self) {
         $self->{count}++;
         return $self->{fetch}->();
     }
 
-    sub STORE($self, $value) { }
+    sub STORE ($self, $value) { }
 }
 
-my sub weird($type) {
+my sub weird ($type) {
     return "error: cannot deserialize weird magic perl values ($type)\n";
 }
 
@@ -50,12 +50,15 @@ subtest 'code counts as undef' => sub {
     my $code = sub { return 1 };
     is(call('Scalars::optional', $code), undef);
     is(call('Scalars::boolean', $code), 0);
-    is(error_of('Scalars::string', $code),
-        "error: invalid type: Option value, expected a string\n");
+    is(
+        error_of('Scalars::string', $code),
+        "error: invalid type: Option value, expected a string\n"
+    );
 };
 
 subtest 'globs and patterns' => sub {
-    for my $name (qw(Scalars::string Scalars::u32 Scalars::boolean Scalars::optional Data::map)) {
+    for
+        my $name (qw(Scalars::string Scalars::u32 Scalars::boolean Scalars::optional Data::map)) {
         is(error_of($name, *STDOUT), weird(9));
         is(error_of($name, \*STDOUT), weird(9));
         is(error_of($name, qr/x/), weird(8));
@@ -104,9 +107,11 @@ subtest 'tied scalars that die' => sub {
 };
 
 subtest 'tied scalars that call back, with a stack that grows' => sub {
-    my $grow = sub($self, $level) {
-        my @list = map {$_} 1 .. 1000;
-        return $level ? $self->($self, $level - 1) : call('Scalars::string', "deep @list[0, -1]");
+    my $grow = sub ($self, $level) {
+        my @list = map { $_ } 1 .. 1000;
+        return $level
+            ? $self->($self, $level - 1)
+            : call('Scalars::string', "deep @list[0, -1]");
     };
     tie(my $tied, 'Tied', sub { return $grow->($grow, 50) });
     is(call('Scalars::two_borrowed', 'first', $tied), 'first-deep 1 1000');

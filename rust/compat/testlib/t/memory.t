@@ -11,7 +11,7 @@ use CompatTestlib qw(call error_of);
 package Counted {
     our $destroyed = 0;
 
-    sub DESTROY($self) { $destroyed++ }
+    sub DESTROY ($self) { $destroyed++ }
 }
 
 my $calls = 100_000;
@@ -25,7 +25,7 @@ my sub resident_kib() {
     die "memory use is not known\n";
 }
 
-my sub grows_little($name, $code) {
+my sub grows_little ($name, $code) {
     $code->() for 1 .. $calls / 20;
     my $before = resident_kib();
     $code->() for 1 .. $calls;

@@ -19,7 +19,7 @@ subtest 'integers and their ranges' => sub {
     is(call('Scalars::u64', 2**53) . '', '9007199254740992');
     is(call('Scalars::i64_text', 9007199254740993), '9007199254740993');
 
-    my $invalid = sub($got, $type) {
+    my $invalid = sub ($got, $type) {
         return "error: invalid value: integer `$got`, expected $type\n";
     };
     is(error_of('Scalars::u8', 256), $invalid->(256, 'u8'));
@@ -38,8 +38,10 @@ subtest 'integers above the range of i64 come out negative' => sub {
         error_of('Scalars::u64', 18446744073709551615),
         "error: invalid value: integer `-1`, expected u64\n"
     );
-    is(error_of('Scalars::u64', 9223372036854775808),
-        "error: invalid value: integer `-9223372036854775808`, expected u64\n");
+    is(
+        error_of('Scalars::u64', 9223372036854775808),
+        "error: invalid value: integer `-9223372036854775808`, expected u64\n"
+    );
     is(call('Scalars::f64', 18446744073709551615), -1);
 };
 
@@ -75,9 +77,12 @@ subtest 'floats' => sub {
 
 subtest 'strings are no numbers' => sub {
     for my $type (qw(u8 u32 u64 i8 i64 f32 f64)) {
-        is(error_of("Scalars::$type", '5'), "error: invalid type: string \"5\", expected $type\n");
-        is(error_of("Scalars::$type", ''), "error: invalid type: string \"\", expected $type\n");
-        is(error_of("Scalars::$type", undef), "error: invalid type: unit value, expected $type\n");
+        is(error_of("Scalars::$type", '5'),
+            "error: invalid type: string \"5\", expected $type\n");
+        is(error_of("Scalars::$type", ''),
+            "error: invalid type: string \"\", expected $type\n");
+        is(error_of("Scalars::$type", undef),
+            "error: invalid type: unit value, expected $type\n");
         is(error_of("Scalars::$type", []), "error: invalid type: sequence, expected $type\n");
         is(error_of("Scalars::$type", {}), "error: invalid type: map, expected $type\n");
     }
@@ -107,13 +112,16 @@ subtest 'options' => sub {
     is(call('Scalars::optional_u32', undef), undef);
     is(call('Scalars::optional_u32'), undef);
     is(call('Scalars::optional_u32', 3), 3);
-    is(error_of('Scalars::optional_u32', '3'), "error: invalid type: string \"3\", expected u32\n");
+    is(error_of('Scalars::optional_u32', '3'),
+        "error: invalid type: string \"3\", expected u32\n");
     is(call('Scalars::optional_bool', undef), 'None');
     is(call('Scalars::optional_bool', 0), 'Some(false)');
     is(error_of('Scalars::optional_bool', ''), "error: expected bool value\n");
     is(call('Scalars::twice_optional', undef), 'None');
-    is(error_of('Scalars::twice_optional', 1),
-        "error: invalid type: integer `1`, expected option\n");
+    is(
+        error_of('Scalars::twice_optional', 1),
+        "error: invalid type: integer `1`, expected option\n"
+    );
 };
 
 subtest 'a scalar is what its variable ever was' => sub {
@@ -139,7 +147,8 @@ subtest 'a scalar is what its variable ever was' => sub {
     is(call('Scalars::boolean', $compared), 1);
     is(call('Scalars::string', $compared), '5');
 
-    is(error_of('Scalars::u32', "$number"), "error: invalid type: string \"5\", expected u32\n");
+    is(error_of('Scalars::u32', "$number"),
+        "error: invalid type: string \"5\", expected u32\n");
     is(
         error_of('Scalars::string', $was_string + 0),
         "error: invalid type: integer `7`, expected a string\n"

@@ -13,12 +13,12 @@ use CompatTestlib qw(call error_of);
 my $emoji = "\x{1f511}";
 my $umlaut = "\x{fc}";
 
-my sub flagged($text) {
+my sub flagged ($text) {
     utf8::upgrade($text);
     return $text;
 }
 
-my sub unflagged($text) {
+my sub unflagged ($text) {
     utf8::downgrade($text);
     return $text;
 }
@@ -58,17 +58,23 @@ subtest 'results have the UTF-8 flag if they need it' => sub {
 };
 
 subtest 'bytes are those that Perl stores' => sub {
-    my $bytes = join('', map {chr} 0 .. 255);
+    my $bytes = join('', map { chr } 0 .. 255);
     is(call('Scalars::bytes', $bytes), $bytes);
     ok(!utf8::is_utf8(call('Scalars::bytes', $bytes)));
     is(call('Scalars::bytes', flagged($umlaut)), "\xc3\xbc");
     is(call('Scalars::bytes', unflagged($umlaut)), "\xfc");
-    is(error_of('Scalars::bytes', 5),
-        "error: invalid type: integer `5`, expected a borrowed byte array\n");
-    is(error_of('Scalars::bytes', 1.5),
-        "error: invalid type: floating point `1.5`, expected a borrowed byte array\n");
-    is(error_of('Scalars::bytes', undef),
-        "error: invalid type: unit value, expected a borrowed byte array\n");
+    is(
+        error_of('Scalars::bytes', 5),
+        "error: invalid type: integer `5`, expected a borrowed byte array\n"
+    );
+    is(
+        error_of('Scalars::bytes', 1.5),
+        "error: invalid type: floating point `1.5`, expected a borrowed byte array\n"
+    );
+    is(
+        error_of('Scalars::bytes', undef),
+        "error: invalid type: unit value, expected a borrowed byte array\n"
+    );
 };
 
 subtest 'what is not Unicode' => sub {
@@ -82,7 +88,7 @@ subtest 'what is not Unicode' => sub {
 };
 
 subtest 'other types' => sub {
-    my $expected = sub($got) { return "error: invalid type: $got, expected a string\n" };
+    my $expected = sub ($got) { return "error: invalid type: $got, expected a string\n" };
     for my $name (qw(Scalars::string Scalars::optional)) {
         is(error_of($name, 5), $expected->('integer `5`'));
         is(error_of($name, 1.5), $expected->('floating point `1.5`'));
@@ -90,8 +96,10 @@ subtest 'other types' => sub {
         is(error_of($name, {}), $expected->('map'));
     }
     is(error_of('Scalars::string', undef), $expected->('Option value'));
-    is(error_of('Scalars::borrowed', 5),
-        "error: invalid type: integer `5`, expected a borrowed string\n");
+    is(
+        error_of('Scalars::borrowed', 5),
+        "error: invalid type: integer `5`, expected a borrowed string\n"
+    );
     is(call('Scalars::optional', undef), undef);
     is(call('Scalars::optional', ''), '');
 };
@@ -101,12 +109,18 @@ subtest 'characters' => sub {
     is(call('Scalars::character', $emoji), $emoji);
     is(call('Scalars::character', 65), 'A');
     is(call('Scalars::character', -1), "\x{ff}");
-    is(error_of('Scalars::character', 256),
-        "error: invalid type: integer `256`, expected a character\n");
-    is(error_of('Scalars::character', 'xy'),
-        "error: invalid value: string \"xy\", expected a character\n");
-    is(error_of('Scalars::character', undef),
-        "error: invalid type: unit value, expected a character\n");
+    is(
+        error_of('Scalars::character', 256),
+        "error: invalid type: integer `256`, expected a character\n"
+    );
+    is(
+        error_of('Scalars::character', 'xy'),
+        "error: invalid value: string \"xy\", expected a character\n"
+    );
+    is(
+        error_of('Scalars::character', undef),
+        "error: invalid type: unit value, expected a character\n"
+    );
 };
 
 done_testing();

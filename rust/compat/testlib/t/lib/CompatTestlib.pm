@@ -11,7 +11,7 @@ use Exporter qw(import);
 our @EXPORT_OK = qw(call error_of);
 
 # Paths are tainted when they come from outside, and the tests also run with -T.
-my sub untaint($path) {
+my sub untaint ($path) {
     die "no such directory\n" if !defined($path);
     my ($clean) = $path =~ m/\A(.+)\z/s;
     return $clean;
@@ -36,7 +36,7 @@ for my $package (qw(Scalars Data Calls)) {
 }
 
 # A function such as 'Scalars::u32'.
-my sub code($name) {
+my sub code ($name) {
     no strict 'refs';
     my $code = \&{"CompatTestlib::$name"};
     die "no function '$name'\n" if !defined(&$code);
@@ -44,13 +44,13 @@ my sub code($name) {
 }
 
 # Passes on the very scalars that it was called with, not copies.
-sub call {    ## no critic (ArgUnpacking)
+sub call { ## no critic (ArgUnpacking)
     my $code = code(shift);
     return $code->(@_);
 }
 
 # What a call dies with.
-sub error_of {    ## no critic (ArgUnpacking)
+sub error_of { ## no critic (ArgUnpacking)
     my $code = code(shift);
     eval { $code->(@_); 1 } and return 'lived';
     return $@;
