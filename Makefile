@@ -7,7 +7,7 @@ CARGO ?= cargo
 CARGO_FLAGS ?= --locked
 FUZZ_SECONDS ?= 600
 PERL_MODULES := $(shell find perl -name '*.pm')
-PERL_FILES := $(PERL_MODULES) $(shell find tests rust -name '*.t' -not -path '*/target/*')
+PERL_FILES := $(PERL_MODULES) $(shell find tests/perl -name '*.t') tests/demo.pl tests/bench
 
 .PHONY: all
 all: build
@@ -43,6 +43,7 @@ lint: setup
 	then $(CARGO) clippy $(CARGO_FLAGS) --workspace --all-targets -- -D warnings; \
 	else echo "skipped: clippy is not packaged for this release of Debian"; fi
 	for file in $(PERL_MODULES); do perl -Iperl -T -c $$file || exit 1; done
+	perlcritic --quiet --profile .perlcriticrc $(PERL_FILES)
 
 # perltidy's layout differs from version to version: Debian 13's is the one that counts.
 .PHONY: tidy
@@ -54,11 +55,13 @@ tidy:
 .PHONY: deny
 deny: setup
 	@command -v cargo-deny >/dev/null || $(CARGO) install --locked --version 0.18.3 cargo-deny
+	$(CARGO) fetch $(CARGO_FLAGS)
 	$(CARGO) deny --offline check licenses bans sources
 
 .PHONY: bench
 bench: setup
 	$(CARGO) build --release $(CARGO_FLAGS)
+	$(CARGO) build --release $(CARGO_FLAGS) -p pve-escrow --example derive
 	tests/bench
 
 .PHONY: fuzz
