@@ -1,9 +1,9 @@
 //! AES-256-GCM with a 16 byte IV and no associated data, as Proxmox Backup uses it.
 
-use aes_gcm::aead::{AeadInOut, KeyInit};
-use aes_gcm::aead::consts::U16;
-use aes_gcm::aes::Aes256;
 use aes_gcm::AesGcm;
+use aes_gcm::aead::consts::U16;
+use aes_gcm::aead::{AeadInOut, KeyInit};
+use aes_gcm::aes::Aes256;
 use zeroize::Zeroizing;
 
 use crate::Key;
@@ -38,7 +38,12 @@ pub fn seal(wrapping: &[u8; 32], iv: [u8; 16], key: &Key) -> Sealed {
 pub fn open(wrapping: &[u8; 32], sealed: &Sealed) -> Option<Key> {
     let mut data = Zeroizing::new(sealed.data);
     cipher(wrapping)
-        .decrypt_inout_detached(&sealed.iv.into(), &[], (&mut data[..]).into(), &sealed.tag.into())
+        .decrypt_inout_detached(
+            &sealed.iv.into(),
+            &[],
+            (&mut data[..]).into(),
+            &sealed.tag.into(),
+        )
         .ok()?;
     Key::from_slice(&data[..])
 }
@@ -66,12 +71,29 @@ mod tests {
                 let iv: [u8; 16] = test.nonce[..].try_into().unwrap();
                 let tag: [u8; 16] = test.tag[..].try_into().unwrap();
                 let mut data = test.ct.to_vec();
-                let opened = cipher.decrypt_inout_detached(&iv.into(), &test.aad, (&mut data[..]).into(), &tag.into());
-                assert_eq!(opened.is_ok(), test.result != TestResult::Invalid, "{}", test.tc_id);
+                let opened = cipher.decrypt_inout_detached(
+                    &iv.into(),
+                    &test.aad,
+                    (&mut data[..]).into(),
+                    &tag.into(),
+                );
+                assert_eq!(
+                    opened.is_ok(),
+                    test.result != TestResult::Invalid,
+                    "{}",
+                    test.tc_id
+                );
                 if opened.is_ok() {
                     assert_eq!(data, test.pt[..], "{}", test.tc_id);
-                    let sealed = cipher.encrypt_inout_detached(&iv.into(), &test.aad, (&mut data[..]).into()).unwrap();
-                    assert_eq!((data, sealed[..].to_vec()), (test.ct.to_vec(), tag.to_vec()), "{}", test.tc_id);
+                    let sealed = cipher
+                        .encrypt_inout_detached(&iv.into(), &test.aad, (&mut data[..]).into())
+                        .unwrap();
+                    assert_eq!(
+                        (data, sealed[..].to_vec()),
+                        (test.ct.to_vec(), tag.to_vec()),
+                        "{}",
+                        test.tc_id
+                    );
                 }
                 tested += 1;
             }

@@ -143,14 +143,22 @@ impl RecoveryCode {
     /// Letter, digit, letter, digit: four remainders of the first eight bytes of
     /// `SHA-256("pve-escrow check characters 1\0" || code)`, two bytes each, most significant first.
     pub fn check_characters(&self) -> String {
-        let hash = Sha256::new().chain_update(CHECK_DOMAIN).chain_update(&self.0).finalize();
+        let hash = Sha256::new()
+            .chain_update(CHECK_DOMAIN)
+            .chain_update(&self.0)
+            .finalize();
         let pick = |i: usize, from: &[u8]| {
             let number = u16::from_be_bytes([hash[2 * i], hash[2 * i + 1]]);
             char::from(from[usize::from(number) % from.len()])
         };
-        [pick(0, CHECK_LETTERS), pick(1, CHECK_DIGITS), pick(2, CHECK_LETTERS), pick(3, CHECK_DIGITS)]
-            .into_iter()
-            .collect()
+        [
+            pick(0, CHECK_LETTERS),
+            pick(1, CHECK_DIGITS),
+            pick(2, CHECK_LETTERS),
+            pick(3, CHECK_DIGITS),
+        ]
+        .into_iter()
+        .collect()
     }
 }
 
@@ -159,7 +167,11 @@ pub(crate) fn is_check(text: &str) -> bool {
     let bytes = text.as_bytes();
     bytes.len() == 4
         && bytes.iter().enumerate().all(|(i, byte)| {
-            if i % 2 == 0 { CHECK_LETTERS.contains(byte) } else { CHECK_DIGITS.contains(byte) }
+            if i % 2 == 0 {
+                CHECK_LETTERS.contains(byte)
+            } else {
+                CHECK_DIGITS.contains(byte)
+            }
         })
 }
 
@@ -199,7 +211,14 @@ impl fmt::Display for Numbered<'_> {
         let words: Vec<_> = self.0.words().collect();
         let rows = WORDS / 2;
         for i in 0..rows {
-            writeln!(f, "  {:>2}. {:<16}  {:>2}. {}", i + 1, words[i], i + 1 + rows, words[i + rows])?;
+            writeln!(
+                f,
+                "  {:>2}. {:<16}  {:>2}. {}",
+                i + 1,
+                words[i],
+                i + 1 + rows,
+                words[i + rows]
+            )?;
         }
         Ok(())
     }
@@ -209,14 +228,16 @@ impl fmt::Display for Numbered<'_> {
 mod tests {
     use super::*;
 
-    const CODE: &str = "abacus goldfish thimble overcast remnant lubricant scorpion dwindle pancake virtuous";
+    const CODE: &str =
+        "abacus goldfish thimble overcast remnant lubricant scorpion dwindle pancake virtuous";
 
     #[test]
     fn check_characters_have_their_form_and_depend_on_every_word() {
         let code = RecoveryCode::parse(CODE).unwrap();
         let check = code.check_characters();
         assert!(is_check(&check), "{check}");
-        let swapped = RecoveryCode::parse(&CODE.replace("abacus goldfish", "goldfish abacus")).unwrap();
+        let swapped =
+            RecoveryCode::parse(&CODE.replace("abacus goldfish", "goldfish abacus")).unwrap();
         assert_ne!(check, swapped.check_characters());
         assert!(RecoveryCode::parse(&format!("{CODE} {check}")).is_ok());
         assert_eq!(
@@ -245,7 +266,10 @@ mod tests {
     fn numbered_print_reads_back() {
         let code = RecoveryCode::parse(CODE).unwrap();
         let printed = Numbered(&code).to_string();
-        assert!(printed.starts_with("   1. abacus             6. lubricant\n"), "{printed}");
+        assert!(
+            printed.starts_with("   1. abacus             6. lubricant\n"),
+            "{printed}"
+        );
         assert_eq!(RecoveryCode::parse(&printed).unwrap().as_str(), CODE);
     }
 }

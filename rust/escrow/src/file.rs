@@ -29,9 +29,14 @@ pub fn read(path: &Path) -> Result<SecretBytes> {
         .custom_flags((OFlag::O_NONBLOCK | OFlag::O_NOCTTY).bits())
         .open(path)
         .map_err(|err| Error::io("read", path, err))?;
-    let metadata = file.metadata().map_err(|err| Error::io("read", path, err))?;
+    let metadata = file
+        .metadata()
+        .map_err(|err| Error::io("read", path, err))?;
     if !metadata.is_file() {
-        return Err(Error::damaged(&path.display().to_string(), "it is not a regular file"));
+        return Err(Error::damaged(
+            &path.display().to_string(),
+            "it is not a regular file",
+        ));
     }
     let size = usize::try_from(metadata.len()).unwrap_or(usize::MAX);
     read_bounded(file, size.min(MAX_SIZE), path)
@@ -100,7 +105,9 @@ impl Staged {
     /// [`Error::Io`].
     pub fn new(target: &Path, bytes: &[u8]) -> Result<Self> {
         let (staged, mut file) = Self::create(target)?;
-        file.write_all(bytes).and_then(|()| file.sync_all()).map_err(|err| Error::io("write", target, err))?;
+        file.write_all(bytes)
+            .and_then(|()| file.sync_all())
+            .map_err(|err| Error::io("write", target, err))?;
         Ok(staged)
     }
 
@@ -110,7 +117,11 @@ impl Staged {
     /// [`Error::Io`].
     pub fn create(target: &Path) -> Result<(Self, File)> {
         let name = target.file_name().ok_or_else(|| {
-            Error::io("write", target, std::io::Error::from(ErrorKind::InvalidFilename))
+            Error::io(
+                "write",
+                target,
+                std::io::Error::from(ErrorKind::InvalidInput),
+            )
         })?;
         let directory = match target.parent() {
             Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
@@ -160,13 +171,19 @@ impl Staged {
     /// [`Error::Io`]. If only the directory can't be synced, the new file is in place and may be the old one
     /// again after a power loss.
     pub fn replace(self) -> Result<()> {
-        fs::rename(&self.temporary, &self.target).map_err(|err| Error::io("replace", &self.target, err))?;
+        fs::rename(&self.temporary, &self.target)
+            .map_err(|err| Error::io("replace", &self.target, err))?;
         self.sync_directory()
     }
 
     fn rename_or_link(&self) -> nix::Result<()> {
-        let renamed =
-            fcntl::renameat2(AT_FDCWD, &self.temporary, AT_FDCWD, &self.target, RenameFlags::RENAME_NOREPLACE);
+        let renamed = fcntl::renameat2(
+            AT_FDCWD,
+            &self.temporary,
+            AT_FDCWD,
+            &self.target,
+            RenameFlags::RENAME_NOREPLACE,
+        );
         match renamed {
             Err(Errno::EINVAL | Errno::ENOSYS | Errno::ENOTSUP) => self.link(),
             other => other,
@@ -174,9 +191,17 @@ impl Staged {
     }
 
     fn link(&self) -> nix::Result<()> {
-        let linked = unistd::linkat(AT_FDCWD, &self.temporary, AT_FDCWD, &self.target, LinkatFlags::empty());
+        let linked = unistd::linkat(
+            AT_FDCWD,
+            &self.temporary,
+            AT_FDCWD,
+            &self.target,
+            LinkatFlags::empty(),
+        );
         match linked {
-            Err(Errno::EPERM | Errno::ENOSYS | Errno::ENOTSUP | Errno::EMLINK) => self.look_and_rename(),
+            Err(Errno::EPERM | Errno::ENOSYS | Errno::ENOTSUP | Errno::EMLINK) => {
+                self.look_and_rename()
+            }
             other => other,
         }
     }

@@ -26,7 +26,13 @@ impl Fingerprint {
     /// The fingerprint of a key.
     pub fn of(key: &Key) -> Self {
         let id_key = id_key(key);
-        Self(Sha256::new().chain_update(*INPUT).chain_update(*id_key).finalize().into())
+        Self(
+            Sha256::new()
+                .chain_update(*INPUT)
+                .chain_update(*id_key)
+                .finalize()
+                .into(),
+        )
     }
 
     /// The first 8 bytes, as Proxmox Backup prints them in messages: `40:90:0d:79:c2:6f:c7:04`.
@@ -71,11 +77,17 @@ impl Expected {
 
 /// A text that is no fingerprint.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("\"{0}\" is not a fingerprint: 32 or 8 bytes in hexadecimal digits, with or without colons")]
+#[error(
+    "\"{0}\" is not a fingerprint: 32 or 8 bytes in hexadecimal digits, with or without colons"
+)]
 pub struct FingerprintError(String);
 
 fn colons(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(":")
+    bytes
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect::<Vec<_>>()
+        .join(":")
 }
 
 /// Reads hexadecimal digits in any case, with a colon between all bytes or none.
@@ -92,7 +104,10 @@ impl FromStr for Fingerprint {
 
     fn from_str(text: &str) -> Result<Self, FingerprintError> {
         let bytes = bytes(text)?;
-        bytes.try_into().map(Self).map_err(|_| FingerprintError(text.to_owned()))
+        bytes
+            .try_into()
+            .map(Self)
+            .map_err(|_| FingerprintError(text.to_owned()))
     }
 }
 
@@ -180,10 +195,22 @@ mod tests {
 
     #[test]
     fn what_is_no_fingerprint() {
-        for text in ["", ":", "03", "03:6b", "zz:6b:8f:61:0c:da:d8:85", "0:36b:8f:61:0c:da:d8:85", "03:6b8f:61:0c:da:d8:85", &FULL[..94]] {
+        for text in [
+            "",
+            ":",
+            "03",
+            "03:6b",
+            "zz:6b:8f:61:0c:da:d8:85",
+            "0:36b:8f:61:0c:da:d8:85",
+            "03:6b8f:61:0c:da:d8:85",
+            &FULL[..94],
+        ] {
             assert!(text.parse::<Expected>().is_err(), "{text}");
         }
-        assert!(FULL[..23].parse::<Fingerprint>().is_err(), "the short form identifies no key");
+        assert!(
+            FULL[..23].parse::<Fingerprint>().is_err(),
+            "the short form identifies no key"
+        );
     }
 
     #[test]

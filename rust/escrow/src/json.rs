@@ -15,7 +15,10 @@ const MAX_DEPTH: usize = 16;
 /// [`Error::Damaged`]. serde's texts quote what they found, which may be a secret: those are not repeated.
 pub fn parse<T: DeserializeOwned>(bytes: &[u8], what: &str) -> Result<T> {
     if depth(bytes) > MAX_DEPTH {
-        return Err(Error::damaged(what, format!("JSON nested deeper than {MAX_DEPTH} levels")));
+        return Err(Error::damaged(
+            what,
+            format!("JSON nested deeper than {MAX_DEPTH} levels"),
+        ));
     }
     serde_json::from_slice(bytes).map_err(|err| Error::damaged(what, describe(&err)))
 }
@@ -33,7 +36,9 @@ pub fn check_version(bytes: &[u8], what: &str, newest: u32) -> Result<()> {
     if version > newest {
         return Err(Error::Unsupported {
             what: what.to_owned(),
-            why: format!("it has version {version}, and this program reads versions up to {newest}"),
+            why: format!(
+                "it has version {version}, and this program reads versions up to {newest}"
+            ),
         });
     }
     Ok(())
@@ -43,7 +48,11 @@ fn describe(err: &serde_json::Error) -> String {
     let place = format!("line {} column {}", err.line(), err.column());
     let text = err.to_string();
     match err.classify() {
-        Category::Data if text.starts_with("missing field") || text.starts_with("duplicate field") => text,
+        Category::Data
+            if text.starts_with("missing field") || text.starts_with("duplicate field") =>
+        {
+            text
+        }
         Category::Data => format!("a JSON member has the wrong type or form at {place}"),
         Category::Eof => format!("it ends too early, at {place}"),
         _ => format!("not JSON at {place}"),
@@ -122,7 +131,9 @@ mod tests {
 
     #[test]
     fn canonical_form() {
-        let value: Value = serde_json::from_str(r#"{"b": [1, {"z": null, "a": "é\n"}], "a": {}, "B": 1.5}"#).unwrap();
+        let value: Value =
+            serde_json::from_str(r#"{"b": [1, {"z": null, "a": "é\n"}], "a": {}, "B": 1.5}"#)
+                .unwrap();
         assert_eq!(
             String::from_utf8(canonical(&value)).unwrap(),
             r#"{"B":1.5,"a":{},"b":[1,{"a":"é\n","z":null}]}"#
@@ -142,8 +153,16 @@ mod tests {
             #[allow(dead_code, reason = "only parsed")]
             number: u32,
         }
-        for text in [r#"{"number":"secret"}"#, r#"{"number":}"#, r#"{"number""#, r#"{}"#, "secret"] {
-            let err = parse::<Numbers>(text.as_bytes(), "x").unwrap_err().to_string();
+        for text in [
+            r#"{"number":"secret"}"#,
+            r#"{"number":}"#,
+            r#"{"number""#,
+            r#"{}"#,
+            "secret",
+        ] {
+            let err = parse::<Numbers>(text.as_bytes(), "x")
+                .unwrap_err()
+                .to_string();
             assert!(!err.contains("secret"), "{err}");
             assert!(err.contains("line 1 column"), "{err}");
         }

@@ -81,7 +81,8 @@ impl Kdf {
         match self {
             Self::Scrypt { n, r, p, salt } => {
                 let params = scrypt_params(*n, *r, *p)?;
-                scrypt::scrypt(passphrase, salt, &params, &mut *key).map_err(|err| err.to_string())?;
+                scrypt::scrypt(passphrase, salt, &params, &mut *key)
+                    .map_err(|err| err.to_string())?;
             }
             Self::Pbkdf2 { iter, salt } => {
                 let iter = u32::try_from(*iter).map_err(|err| err.to_string())?;
@@ -110,7 +111,9 @@ fn check_scrypt(n: u64, r: u64, p: u64) -> Result<(), String> {
     }
     // RFC 7914 limits r * p; the working copy of p blocks must not outgrow the cap either
     if memory.saturating_mul(u128::from(p)) > MAX_WORK || block * u128::from(p) > MAX_MEMORY {
-        return Err(format!("scrypt with n = {n}, r = {r}, p = {p} takes longer than is accepted"));
+        return Err(format!(
+            "scrypt with n = {n}, r = {r}, p = {p} takes longer than is accepted"
+        ));
     }
     scrypt_params(n, r, p).map(|_| ())
 }
@@ -118,7 +121,10 @@ fn check_scrypt(n: u64, r: u64, p: u64) -> Result<(), String> {
 fn scrypt_params(n: u64, r: u64, p: u64) -> Result<scrypt::Params, String> {
     let bad = || format!("scrypt does not allow n = {n}, r = {r}, p = {p} together");
     let log_n = n.trailing_zeros() as u8;
-    let (r, p) = (u32::try_from(r).map_err(|_| bad())?, u32::try_from(p).map_err(|_| bad())?);
+    let (r, p) = (
+        u32::try_from(r).map_err(|_| bad())?,
+        u32::try_from(p).map_err(|_| bad())?,
+    );
     scrypt::Params::new(log_n, r, p).map_err(|_| bad())
 }
 
@@ -127,14 +133,27 @@ mod tests {
     use super::*;
 
     fn scrypt(n: u64, r: u64, p: u64) -> Result<(), String> {
-        Kdf::Scrypt { n, r, p, salt: [0; SALT] }.check()
+        Kdf::Scrypt {
+            n,
+            r,
+            p,
+            salt: [0; SALT],
+        }
+        .check()
     }
 
     #[test]
     fn accepts_what_the_client_writes_and_the_caps() {
         assert_eq!(Kdf::new([0; SALT]).check(), Ok(()));
         assert_eq!(scrypt(1 << 20, 8, 1), Ok(()), "1 GiB is allowed");
-        assert_eq!(Kdf::Pbkdf2 { iter: 65535, salt: [0; SALT] }.check(), Ok(()));
+        assert_eq!(
+            Kdf::Pbkdf2 {
+                iter: 65535,
+                salt: [0; SALT]
+            }
+            .check(),
+            Ok(())
+        );
     }
 
     #[test]
@@ -160,7 +179,15 @@ mod tests {
             assert!(scrypt(n, r, p).is_err(), "n = {n}, r = {r}, p = {p}");
         }
         for iter in [0, MAX_ITERATIONS + 1, u64::MAX] {
-            assert!(Kdf::Pbkdf2 { iter, salt: [0; SALT] }.check().is_err(), "{iter} iterations");
+            assert!(
+                Kdf::Pbkdf2 {
+                    iter,
+                    salt: [0; SALT]
+                }
+                .check()
+                .is_err(),
+                "{iter} iterations"
+            );
         }
     }
 }

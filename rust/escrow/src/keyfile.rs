@@ -106,19 +106,23 @@ impl KeyFile {
             (Protection::Sealed(..), None) => Err(Error::PassphraseNeeded {
                 what: self.what.clone(),
             }),
-            (Protection::Sealed(kdf, sealed), Some(passphrase)) => {
-                self.decrypt(kdf, sealed, passphrase.as_str())?.ok_or_else(|| Error::WrongPassphrase {
+            (Protection::Sealed(kdf, sealed), Some(passphrase)) => self
+                .decrypt(kdf, sealed, passphrase.as_str())?
+                .ok_or_else(|| Error::WrongPassphrase {
                     what: self.what.clone(),
                     hint: self.hint.clone(),
-                })
-            }
+                }),
         }
     }
 
     /// `None` if `secret` does not open it.
     pub(crate) fn decrypt(&self, kdf: &Kdf, sealed: &Sealed, secret: &str) -> Result<Option<Key>> {
-        let derived = kdf.derive(secret.as_bytes()).map_err(|why| self.unsupported(why))?;
-        aead::open(&derived, sealed).map(|key| self.checked(key)).transpose()
+        let derived = kdf
+            .derive(secret.as_bytes())
+            .map_err(|why| self.unsupported(why))?;
+        aead::open(&derived, sealed)
+            .map(|key| self.checked(key))
+            .transpose()
     }
 
     fn checked(&self, key: Key) -> Result<Key> {
@@ -145,7 +149,8 @@ impl KeyFile {
 
     /// The short fingerprint that the file claims, for messages.
     pub(crate) fn claims(&self) -> String {
-        self.claimed.map_or_else(|| "unknown".to_owned(), |claimed| claimed.short())
+        self.claimed
+            .map_or_else(|| "unknown".to_owned(), |claimed| claimed.short())
     }
 }
 

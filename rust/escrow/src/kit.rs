@@ -140,7 +140,10 @@ mod tests {
     fn every_change_is_found() {
         let key = live().open(None).unwrap();
         let text = serde_json::to_string(&kit()).unwrap();
-        Kit::parse(text.as_bytes(), "kit").unwrap().verify(&key).unwrap();
+        Kit::parse(text.as_bytes(), "kit")
+            .unwrap()
+            .verify(&key)
+            .unwrap();
 
         for (from, to) in [
             ("backup.example", "evil.example"),
@@ -154,7 +157,10 @@ mod tests {
             let changed = text.replace(from, to);
             assert_ne!(changed, text, "{from}");
             let kit = Kit::parse(changed.as_bytes(), "kit").unwrap();
-            assert!(matches!(kit.verify(&key), Err(Error::Damaged { .. })), "{from} -> {to}");
+            assert!(
+                matches!(kit.verify(&key), Err(Error::Damaged { .. })),
+                "{from} -> {to}"
+            );
         }
     }
 
@@ -166,12 +172,20 @@ mod tests {
         assert!(kit.verify(&key).unwrap_err().to_string().contains("no MAC"));
 
         let other = Key::from_slice(&[7; 32]).unwrap();
-        assert!(matches!(kit.verify(&other), Err(Error::FingerprintDiffers { .. })));
+        assert!(matches!(
+            kit.verify(&other),
+            Err(Error::FingerprintDiffers { .. })
+        ));
     }
 
     #[test]
     fn a_later_version_is_refused() {
-        let text = serde_json::to_string(&kit()).unwrap().replace(r#""version":1"#, r#""version":2"#);
-        assert!(matches!(Kit::parse(text.as_bytes(), "kit"), Err(Error::Unsupported { .. })));
+        let text = serde_json::to_string(&kit())
+            .unwrap()
+            .replace(r#""version":1"#, r#""version":2"#);
+        assert!(matches!(
+            Kit::parse(text.as_bytes(), "kit"),
+            Err(Error::Unsupported { .. })
+        ));
     }
 }

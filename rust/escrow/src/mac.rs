@@ -31,7 +31,9 @@ pub(crate) trait Authentic: Serialize {
     /// Compares in constant time.
     fn verify(&self, key: &Key) -> Result<()> {
         let wrong = |why: &str| Error::damaged(Self::NAME, why);
-        let mac = self.mac().ok_or_else(|| wrong("it has no MAC: nothing in it but the blob can be relied on"))?;
+        let mac = self
+            .mac()
+            .ok_or_else(|| wrong("it has no MAC: nothing in it but the blob can be relied on"))?;
         let mac = hex::decode(mac).map_err(|_| wrong("its MAC is not in hexadecimal digits"))?;
         authenticate(self, key)
             .verify_slice(&mac)
@@ -40,8 +42,11 @@ pub(crate) trait Authentic: Serialize {
 }
 
 fn authenticate<T: Authentic + ?Sized>(signed: &T, key: &Key) -> Hmac<Sha256> {
-    let derived = hmac(key.as_bytes(), T::PURPOSE.as_bytes()).finalize().into_bytes();
-    let mut value = serde_json::to_value(signed).expect("these types have only text for member names");
+    let derived = hmac(key.as_bytes(), T::PURPOSE.as_bytes())
+        .finalize()
+        .into_bytes();
+    let mut value =
+        serde_json::to_value(signed).expect("these types have only text for member names");
     if let Value::Object(members) = &mut value {
         members.remove(MEMBER);
     }

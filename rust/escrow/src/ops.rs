@@ -284,17 +284,32 @@ impl Present {
         let refused = |why: String| Error::Refused(format!("{} {why}", input.target.display()));
         let holds = match self.fingerprint {
             Some(fingerprint) => format!("holds another key, {fingerprint}"),
-            None => format!("holds no key that can be read; its SHA-256 is {}", hex::encode(self.sha256)),
+            None => format!(
+                "holds no key that can be read; its SHA-256 is {}",
+                hex::encode(self.sha256)
+            ),
         };
-        let name = self.fingerprint.unwrap_or_else(|| Fingerprint::from_bytes(self.sha256));
+        let name = self
+            .fingerprint
+            .unwrap_or_else(|| Fingerprint::from_bytes(self.sha256));
         match &input.displace {
             Some(named) if named.matches(&name) => {}
-            Some(named) => return Err(refused(format!("{holds}: not {named}, which was to be displaced"))),
-            None => return Err(refused(format!("{holds}: name that to have it displaced and kept"))),
+            Some(named) => {
+                return Err(refused(format!(
+                    "{holds}: not {named}, which was to be displaced"
+                )));
+            }
+            None => {
+                return Err(refused(format!(
+                    "{holds}: name that to have it displaced and kept"
+                )));
+            }
         }
         match &input.keep {
             Some(directory) => self.keep_in(directory),
-            None => Err(refused(format!("{holds}, and no place is named to keep it"))),
+            None => Err(refused(format!(
+                "{holds}, and no place is named to keep it"
+            ))),
         }
     }
 
@@ -303,9 +318,10 @@ impl Present {
         match file::write_new(&kept, &self.bytes) {
             Ok(()) => Ok(kept),
             Err(Error::Exists(_)) if file::read(&kept)? == self.bytes => Ok(kept),
-            Err(Error::Exists(_)) => {
-                Err(Error::damaged(&kept.display().to_string(), "its content is not that of its name"))
-            }
+            Err(Error::Exists(_)) => Err(Error::damaged(
+                &kept.display().to_string(),
+                "its content is not that of its name",
+            )),
             Err(err) => Err(err),
         }
     }

@@ -138,7 +138,9 @@ mod tests {
         let key = live().open(None).unwrap();
         let mut record = Record::new(Fingerprint::of(&key));
         record.seals.push(Seal::new("1", "root@pam", "{}"));
-        record.more.insert("proofs".into(), serde_json::json!([{"result": "valid"}]));
+        record
+            .more
+            .insert("proofs".into(), serde_json::json!([{"result": "valid"}]));
         record.sign(&key);
 
         let directory = tempfile::tempdir().unwrap();

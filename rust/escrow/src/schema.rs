@@ -14,23 +14,32 @@ const_regex! {
 const FINGERPRINT: Schema = StringSchema::new("Fingerprint of a key: 32 bytes, colon hex.")
     .format(&ApiStringFormat::Pattern(&FINGERPRINT_REGEX))
     .schema();
-const EXPECT: Schema = StringSchema::new("The key that is expected: its fingerprint, or the first 8 bytes of it.")
-    .format(&ApiStringFormat::Pattern(&EXPECTED_REGEX))
-    .schema();
+const EXPECT: Schema =
+    StringSchema::new("The key that is expected: its fingerprint, or the first 8 bytes of it.")
+        .format(&ApiStringFormat::Pattern(&EXPECTED_REGEX))
+        .schema();
 const DISPLACE: Schema = StringSchema::new(
     "The key that may be displaced: its fingerprint; of a file that holds no readable key its SHA-256.",
 )
 .format(&ApiStringFormat::Pattern(&EXPECTED_REGEX))
 .schema();
-const VERIFIED: Schema =
-    BooleanSchema::new("Was the fingerprint computed from the key? Else it is what the file claims.").schema();
-const BLOB: Schema = StringSchema::new("The content of a sealed key file.").min_length(1).max_length(65536).schema();
-const CODE: Schema =
-    StringSchema::new("The recovery code: ten words, with or without the check characters.").max_length(2048).schema();
-const CHECK: Schema = StringSchema::new("Check characters of the recovery code, for the sheet with the words.")
-    .min_length(4)
-    .max_length(4)
+const VERIFIED: Schema = BooleanSchema::new(
+    "Was the fingerprint computed from the key? Else it is what the file claims.",
+)
+.schema();
+const BLOB: Schema = StringSchema::new("The content of a sealed key file.")
+    .min_length(1)
+    .max_length(65536)
     .schema();
+const CODE: Schema =
+    StringSchema::new("The recovery code: ten words, with or without the check characters.")
+        .max_length(2048)
+        .schema();
+const CHECK: Schema =
+    StringSchema::new("Check characters of the recovery code, for the sheet with the words.")
+        .min_length(4)
+        .max_length(4)
+        .schema();
 
 const fn path(description: &'static str) -> Schema {
     StringSchema::new(description)
@@ -42,7 +51,8 @@ const fn path(description: &'static str) -> Schema {
 const KEYFILE: Schema = path("Path of a key file.");
 const OUT: Schema = path("Path of the new key file. Nothing may exist there.");
 const TARGET: Schema = path("Path of the live key file.");
-const KEEP: Schema = path("Directory where a displaced file is kept, named by the SHA-256 of its bytes.");
+const KEEP: Schema =
+    path("Directory where a displaced file is kept, named by the SHA-256 of its bytes.");
 const KEPT: Schema = path("Where the displaced file is kept.");
 
 /// An operation: its name, what it does, what it takes and what it gives.
@@ -58,10 +68,15 @@ pub struct Operation {
 const OF_KEYFILE: &[(&str, bool, &Schema)] = &[("keyfile", false, &KEYFILE)];
 const NAMED: ObjectSchema = ObjectSchema::new(
     "The name of a key.",
-    &[("fingerprint", true, &FINGERPRINT), ("verified", false, &VERIFIED)],
+    &[
+        ("fingerprint", true, &FINGERPRINT),
+        ("verified", false, &VERIFIED),
+    ],
 );
-const ONLY_FINGERPRINT: ObjectSchema =
-    ObjectSchema::new("The key that was opened.", &[("fingerprint", false, &FINGERPRINT)]);
+const ONLY_FINGERPRINT: ObjectSchema = ObjectSchema::new(
+    "The key that was opened.",
+    &[("fingerprint", false, &FINGERPRINT)],
+);
 
 /// All operations, by name.
 pub const OPERATIONS: &[Operation] = &[
@@ -83,7 +98,10 @@ pub const OPERATIONS: &[Operation] = &[
     },
     Operation {
         name: "fingerprint",
-        input: ObjectSchema::new("The fingerprint of a key file; of a protected one what it claims.", OF_KEYFILE),
+        input: ObjectSchema::new(
+            "The fingerprint of a key file; of a protected one what it claims.",
+            OF_KEYFILE,
+        ),
         output: NAMED,
     },
     Operation {
@@ -92,11 +110,28 @@ pub const OPERATIONS: &[Operation] = &[
         output: ObjectSchema::new(
             "What can be said of a key file.",
             &[
-                ("created", false, &IntegerSchema::new("When the key was made, seconds since 1970.").schema()),
+                (
+                    "created",
+                    false,
+                    &IntegerSchema::new("When the key was made, seconds since 1970.").schema(),
+                ),
                 ("fingerprint", true, &FINGERPRINT),
-                ("hint", true, &StringSchema::new("What its owner left to remember the passphrase by.").schema()),
-                ("kdf", false, &StringSchema::new("How it is protected: none, scrypt or pbkdf2.").schema()),
-                ("modified", false, &IntegerSchema::new("When the file was made, seconds since 1970.").schema()),
+                (
+                    "hint",
+                    true,
+                    &StringSchema::new("What its owner left to remember the passphrase by.")
+                        .schema(),
+                ),
+                (
+                    "kdf",
+                    false,
+                    &StringSchema::new("How it is protected: none, scrypt or pbkdf2.").schema(),
+                ),
+                (
+                    "modified",
+                    false,
+                    &IntegerSchema::new("When the file was made, seconds since 1970.").schema(),
+                ),
                 ("verified", false, &VERIFIED),
             ],
         ),
@@ -117,7 +152,11 @@ pub const OPERATIONS: &[Operation] = &[
         output: ObjectSchema::new(
             "What became of it.",
             &[
-                ("changed", false, &BooleanSchema::new("Was the file written? Not if it held this key.").schema()),
+                (
+                    "changed",
+                    false,
+                    &BooleanSchema::new("Was the file written? Not if it held this key.").schema(),
+                ),
                 ("fingerprint", false, &FINGERPRINT),
                 ("kept", true, &KEPT),
             ],
@@ -140,7 +179,11 @@ pub const OPERATIONS: &[Operation] = &[
         name: "verify",
         input: ObjectSchema::new(
             "Opens a blob with its recovery code, and changes nothing.",
-            &[("blob", false, &BLOB), ("code", false, &CODE), ("expect", true, &EXPECT)],
+            &[
+                ("blob", false, &BLOB),
+                ("code", false, &CODE),
+                ("expect", true, &EXPECT),
+            ],
         ),
         output: ONLY_FINGERPRINT,
     },
@@ -208,7 +251,10 @@ fn to_json(schema: &Schema) -> Map<String, Value> {
             put("maxLength", schema.max_length.map(Into::into));
             if let Some(ApiStringFormat::Pattern(pattern)) = schema.format {
                 // PVE anchors patterns itself
-                let pattern = pattern.regex_string.trim_start_matches('^').trim_end_matches('$');
+                let pattern = pattern
+                    .regex_string
+                    .trim_start_matches('^')
+                    .trim_end_matches('$');
                 put("pattern", Some(pattern.into()));
             }
         }
@@ -229,19 +275,32 @@ mod tests {
                 assert!(names.is_sorted(), "{}: {names:?}", operation.name);
             }
         }
-        assert!(OPERATIONS.iter().map(|operation| operation.name).is_sorted());
+        assert!(
+            OPERATIONS
+                .iter()
+                .map(|operation| operation.name)
+                .is_sorted()
+        );
     }
 
     #[test]
     fn as_json() {
         let create = operation("create").unwrap().to_json();
-        assert_eq!(create["parameters"]["properties"]["keyfile"]["maxLength"], 4096);
+        assert_eq!(
+            create["parameters"]["properties"]["keyfile"]["maxLength"],
+            4096
+        );
         assert_eq!(create["parameters"]["additionalProperties"], 0);
-        let fingerprint = &operation("fingerprint").unwrap().to_json()["returns"]["properties"]["fingerprint"];
+        let fingerprint =
+            &operation("fingerprint").unwrap().to_json()["returns"]["properties"]["fingerprint"];
         assert_eq!(fingerprint["optional"], 1);
         assert_eq!(fingerprint["pattern"], "[0-9a-f]{2}(?::[0-9a-f]{2}){31}");
         for operation in OPERATIONS {
-            assert!(operation.to_json()["description"].as_str().is_some_and(|text| text.ends_with('.')));
+            assert!(
+                operation.to_json()["description"]
+                    .as_str()
+                    .is_some_and(|text| text.ends_with('.'))
+            );
         }
     }
 

@@ -28,11 +28,19 @@ pub fn create(live: &KeyFile, passphrase: Option<&SecretString>) -> Result<NewSe
     let code = RecoveryCode::generate()?;
     let fingerprint = Fingerprint::of(&key);
     let protection = keyfile::protect(&key, code.as_str())?;
-    let blob = KeyFile::new(protection, live.created, Some(fingerprint)).to_json().to_vec();
+    let blob = KeyFile::new(protection, live.created, Some(fingerprint))
+        .to_json()
+        .to_vec();
 
-    let opened = unwrap(&KeyFile::parse(&blob, "the new blob")?, &code, Some(&fingerprint.into()))?;
+    let opened = unwrap(
+        &KeyFile::parse(&blob, "the new blob")?,
+        &code,
+        Some(&fingerprint.into()),
+    )?;
     if opened.key != key {
-        return Err(Error::Refused("the new blob does not give the key back: nothing was written".to_owned()));
+        return Err(Error::Refused(
+            "the new blob does not give the key back: nothing was written".to_owned(),
+        ));
     }
     Ok(NewSeal {
         blob,
@@ -57,12 +65,17 @@ pub struct Opened {
 /// without protection, which any code would open.
 pub fn unwrap(blob: &KeyFile, code: &RecoveryCode, expected: Option<&Expected>) -> Result<Opened> {
     let Protection::Sealed(kdf, sealed) = &blob.protection else {
-        return Err(blob.unsupported(format!("it is not sealed, its key {} lies open in it", blob.claims())));
+        return Err(blob.unsupported(format!(
+            "it is not sealed, its key {} lies open in it",
+            blob.claims()
+        )));
     };
-    let key = blob.decrypt(kdf, sealed, code.as_str())?.ok_or_else(|| Error::WrongCode {
-        what: blob.what.clone(),
-        holds: blob.claims(),
-    })?;
+    let key = blob
+        .decrypt(kdf, sealed, code.as_str())?
+        .ok_or_else(|| Error::WrongCode {
+            what: blob.what.clone(),
+            holds: blob.claims(),
+        })?;
     let fingerprint = Fingerprint::of(&key);
     check_expected(expected, fingerprint)?;
     Ok(Opened { key, fingerprint })

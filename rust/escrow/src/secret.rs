@@ -46,7 +46,11 @@ impl Key {
 impl PartialEq for Key {
     /// Takes the same time wherever the keys differ.
     fn eq(&self, other: &Self) -> bool {
-        let differ = self.0.iter().zip(other.0.iter()).fold(0, |all, (a, b)| all | (a ^ b));
+        let differ = self
+            .0
+            .iter()
+            .zip(other.0.iter())
+            .fold(0, |all, (a, b)| all | (a ^ b));
         differ == 0
     }
 }
@@ -81,7 +85,10 @@ mod tests {
         assert_eq!(format!("{key:?}"), "Key(<redacted>)");
         let text = SecretString::from("abacus".to_owned());
         assert_eq!(format!("{text:?}"), "SecretString(<redacted>)");
-        assert_eq!(format!("{:?}", Some(&text)), "Some(SecretString(<redacted>))");
+        assert_eq!(
+            format!("{:?}", Some(&text)),
+            "Some(SecretString(<redacted>))"
+        );
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use zeroize::Zeroizing;
 
 use crate::code::{self, CodeError, WORDS};
-use crate::words::{self, Found, HYPHENATED};
+use crate::words::{self, HYPHENATED};
 
 /// Longest text that is looked at, in bytes: ten of the longest words with numbers take a tenth of it.
 const MAX_TEXT: usize = 2048;
@@ -51,7 +51,9 @@ fn normalise(text: &str) -> Zeroizing<String> {
             // soft hyphen, joiners, byte order mark
             '\u{ad}' | '\u{200c}' | '\u{200d}' | '\u{2060}' | '\u{feff}' => {}
             // hyphens and dashes
-            '-' | '\u{2010}'..='\u{2015}' | '\u{2212}' | '\u{fe58}' | '\u{fe63}' | '\u{ff0d}' => out.push('-'),
+            '-' | '\u{2010}'..='\u{2015}' | '\u{2212}' | '\u{fe58}' | '\u{fe63}' | '\u{ff0d}' => {
+                out.push('-')
+            }
             // full width forms, as some keyboards type them
             '\u{ff01}'..='\u{ff5e}' => push(&mut out, half_width(char)),
             _ => push(&mut out, char),
@@ -100,7 +102,10 @@ impl Reader {
             self.word(word);
             return Ok(());
         }
-        token.split('-').filter(|part| !part.is_empty()).try_for_each(|part| self.part(part))
+        token
+            .split('-')
+            .filter(|part| !part.is_empty())
+            .try_for_each(|part| self.part(part))
     }
 
     fn part(&mut self, part: &str) -> Result<(), CodeError> {
@@ -120,7 +125,10 @@ impl Reader {
         if letters.is_empty() {
             return Ok(());
         }
-        self.head = HYPHENATED.iter().map(|(head, ..)| *head).find(|head| *head == letters);
+        self.head = HYPHENATED
+            .iter()
+            .map(|(head, ..)| *head)
+            .find(|head| *head == letters);
         match self.head {
             Some(_) => Ok(()),
             None => self.look_up(letters),
@@ -130,7 +138,9 @@ impl Reader {
     /// `drop down` and `drop-down` are one word, which is known only when its second half has come.
     fn second_half(&mut self, part: &str) -> Option<&'static str> {
         let head = self.head?;
-        let (.., word) = HYPHENATED.iter().find(|(h, tail, _)| *h == head && *tail == part)?;
+        let (.., word) = HYPHENATED
+            .iter()
+            .find(|(h, tail, _)| *h == head && *tail == part)?;
         self.head = None;
         Some(word)
     }
@@ -169,8 +179,8 @@ impl Reader {
 
 /// A word with a hyphen, typed with it or in one: `drop-down`, `dropdown`, `felt-t`. But `yoyo` is a word too.
 fn hyphenated(token: &str) -> Option<&'static str> {
-    match words::find(token) {
-        Found::Word(word) if word == token || token.contains('-') => Some(word),
+    match words::known(token) {
+        Some(word) if word == token || token.contains('-') => Some(word),
         _ => HYPHENATED
             .iter()
             .find(|(head, tail, _)| token.strip_prefix(head) == Some(tail))

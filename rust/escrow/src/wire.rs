@@ -35,7 +35,12 @@ pub(crate) struct Read {
 
 #[derive(Deserialize)]
 enum ReadKdf {
-    Scrypt { n: u64, r: u64, p: u64, salt: String },
+    Scrypt {
+        n: u64,
+        r: u64,
+        p: u64,
+        salt: String,
+    },
     #[serde(rename = "PBKDF2")]
     Pbkdf2 { iter: u64, salt: String },
 }
@@ -45,7 +50,10 @@ impl Read {
         let bad = |why: String| Error::damaged(what, why);
         let kdf = self.kdf.map(ReadKdf::check).transpose().map_err(bad)?;
         if let Some(kdf) = &kdf {
-            kdf.check().map_err(|why| Error::Unsupported { what: what.to_owned(), why })?;
+            kdf.check().map_err(|why| Error::Unsupported {
+                what: what.to_owned(),
+                why,
+            })?;
         }
         if self.hint.as_ref().is_some_and(|hint| hint.len() > MAX_HINT) {
             return Err(bad(format!("its hint is longer than {MAX_HINT} bytes")));
@@ -55,7 +63,11 @@ impl Read {
             protection: protection(kdf, &self.data).map_err(bad)?,
             created: time(&self.created, "created").map_err(bad)?,
             modified: time(&self.modified, "modified").map_err(bad)?,
-            claimed: self.fingerprint.map(|text| fingerprint(&text)).transpose().map_err(bad)?,
+            claimed: self
+                .fingerprint
+                .map(|text| fingerprint(&text))
+                .transpose()
+                .map_err(bad)?,
             hint: self.hint,
         })
     }
@@ -64,15 +76,25 @@ impl Read {
 impl ReadKdf {
     fn check(self) -> Result<Kdf, String> {
         Ok(match self {
-            Self::Scrypt { n, r, p, salt } => Kdf::Scrypt { n, r, p, salt: self::salt(&salt)? },
-            Self::Pbkdf2 { iter, salt } => Kdf::Pbkdf2 { iter, salt: self::salt(&salt)? },
+            Self::Scrypt { n, r, p, salt } => Kdf::Scrypt {
+                n,
+                r,
+                p,
+                salt: self::salt(&salt)?,
+            },
+            Self::Pbkdf2 { iter, salt } => Kdf::Pbkdf2 {
+                iter,
+                salt: self::salt(&salt)?,
+            },
         })
     }
 }
 
 fn salt(text: &str) -> Result<[u8; SALT], String> {
     let bytes = base64(text, "salt")?;
-    bytes[..].try_into().map_err(|_| wrong_length("salt", bytes.len(), SALT))
+    bytes[..]
+        .try_into()
+        .map_err(|_| wrong_length("salt", bytes.len(), SALT))
 }
 
 fn protection(kdf: Option<Kdf>, data: &str) -> Result<Protection, String> {
@@ -88,7 +110,10 @@ fn protection(kdf: Option<Kdf>, data: &str) -> Result<Protection, String> {
     iv.copy_from_slice(&bytes[..16]);
     tag.copy_from_slice(&bytes[16..32]);
     key.copy_from_slice(&bytes[32..]);
-    Ok(Protection::Sealed(kdf, Box::new(Sealed { iv, tag, data: key })))
+    Ok(Protection::Sealed(
+        kdf,
+        Box::new(Sealed { iv, tag, data: key }),
+    ))
 }
 
 fn wrong_length(member: &str, is: usize, should: usize) -> String {
@@ -103,19 +128,22 @@ fn base64(text: &str, member: &str) -> Result<SecretBytes, String> {
 }
 
 fn time(text: &str, member: &str) -> Result<DateTime<FixedOffset>, String> {
-    let time = DateTime::parse_from_rfc3339(text)
-        .map_err(|_| format!("its time in {member} is not of the form 2026-11-21T19:31:17+00:00"))?;
+    let time = DateTime::parse_from_rfc3339(text).map_err(|_| {
+        format!("its time in {member} is not of the form 2026-11-21T19:31:17+00:00")
+    })?;
     // files hold whole seconds
     Ok(time.with_nanosecond(0).unwrap_or(time))
 }
 
 fn fingerprint(text: &str) -> Result<Fingerprint, String> {
-    text.parse().map_err(|_| "its fingerprint is not 32 bytes in hexadecimal digits".to_owned())
+    text.parse()
+        .map_err(|_| "its fingerprint is not 32 bytes in hexadecimal digits".to_owned())
 }
 
 pub(crate) fn write(file: &KeyFile) -> SecretBytes {
     let mut out = Zeroizing::new(Vec::with_capacity(WRITE_BUFFER));
-    serde_json::to_writer(&mut *out, &Write(file)).expect("a key file can always be written to memory");
+    serde_json::to_writer(&mut *out, &Write(file))
+        .expect("a key file can always be written to memory");
     out
 }
 
@@ -150,7 +178,12 @@ impl Serialize for Write<'_> {
 
 #[derive(Serialize)]
 enum WriteKdf<'a> {
-    Scrypt { n: u64, r: u64, p: u64, salt: Base64<'a> },
+    Scrypt {
+        n: u64,
+        r: u64,
+        p: u64,
+        salt: Base64<'a>,
+    },
     #[serde(rename = "PBKDF2")]
     Pbkdf2 { iter: u64, salt: Base64<'a> },
 }
@@ -158,8 +191,16 @@ enum WriteKdf<'a> {
 impl<'a> From<&'a Kdf> for WriteKdf<'a> {
     fn from(kdf: &'a Kdf) -> Self {
         match kdf {
-            Kdf::Scrypt { n, r, p, salt } => Self::Scrypt { n: *n, r: *r, p: *p, salt: Base64(salt) },
-            Kdf::Pbkdf2 { iter, salt } => Self::Pbkdf2 { iter: *iter, salt: Base64(salt) },
+            Kdf::Scrypt { n, r, p, salt } => Self::Scrypt {
+                n: *n,
+                r: *r,
+                p: *p,
+                salt: Base64(salt),
+            },
+            Kdf::Pbkdf2 { iter, salt } => Self::Pbkdf2 {
+                iter: *iter,
+                salt: Base64(salt),
+            },
         }
     }
 }

@@ -95,8 +95,13 @@ pub fn show_code(terminal: &mut Terminal, code: &RecoveryCode, key: &str) -> Res
 
 /// Asks for a code word by word, and says at once which one can't be right.
 pub fn ask_code(terminal: &mut Terminal, blob: &KeyFile) -> Result<RecoveryCode> {
-    let claimed = blob.claimed.map_or_else(|| "an unknown key".to_owned(), |claimed| format!("key {}", claimed.short()));
-    terminal.show(&format!("The ten words for {claimed}: one at a time, or several in a line.\n"))?;
+    let claimed = blob.claimed.map_or_else(
+        || "an unknown key".to_owned(),
+        |claimed| format!("key {}", claimed.short()),
+    );
+    terminal.show(&format!(
+        "The ten words for {claimed}: one at a time, or several in a line.\n"
+    ))?;
     let mut typed = Zeroizing::new(String::with_capacity(LINE));
     loop {
         let line = terminal.ask(&format!("  word {:>2}: ", part(&typed)?.len() + 1))?;
@@ -123,14 +128,16 @@ pub fn ask_code(terminal: &mut Terminal, blob: &KeyFile) -> Result<RecoveryCode>
 fn ask_check(terminal: &mut Terminal, code: RecoveryCode) -> Result<RecoveryCode> {
     loop {
         let check = terminal.ask("  check characters (Enter if you have none): ")?;
-        match RecoveryCode::parse_checked(&Zeroizing::new(format!("{} {}", code.as_str(), *check))) {
+        match RecoveryCode::parse_checked(&Zeroizing::new(format!("{} {}", code.as_str(), *check)))
+        {
             Ok((_, checked)) if checked || check.trim().is_empty() => return Ok(code),
             Err(CodeError::Check) => {
                 terminal.show("    They do not fit. These are the words as they were read:\n\n")?;
                 terminal.show(&Zeroizing::new(Numbered(&code).to_string()))?;
                 return Err(CodeError::Check.into());
             }
-            _ => terminal.show("    Check characters are a letter, a digit, a letter and a digit.\n")?,
+            _ => terminal
+                .show("    Check characters are a letter, a digit, a letter and a digit.\n")?,
         }
     }
 }

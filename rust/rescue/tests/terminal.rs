@@ -60,13 +60,32 @@ impl Session {
 #[test]
 fn a_code_is_shown_and_typed_back() {
     let directory = tempfile::tempdir().unwrap();
-    let (status, screen) = Session::start(directory.path(), &format!("create {KEYS}/live.enc --out blob")).end();
+    let (status, screen) = Session::start(
+        directory.path(),
+        &format!("create {KEYS}/live.enc --out blob"),
+    )
+    .end();
     assert_eq!(status, Some(0), "{screen}");
-    let words = screen.split("write it down now.").nth(1).unwrap().split("check characters:").next().unwrap();
+    let words = screen
+        .split("write it down now.")
+        .nth(1)
+        .unwrap()
+        .split("check characters:")
+        .next()
+        .unwrap();
     let code = RecoveryCode::parse(words).unwrap();
-    assert!(screen.contains(&format!("check characters: {}", code.check_characters())), "{screen}");
+    assert!(
+        screen.contains(&format!("check characters: {}", code.check_characters())),
+        "{screen}"
+    );
     let blob = KeyFile::read(&directory.path().join("blob")).unwrap();
-    assert_eq!(seal::unwrap(&blob, &code, None).unwrap().fingerprint.to_string(), LIVE);
+    assert_eq!(
+        seal::unwrap(&blob, &code, None)
+            .unwrap()
+            .fingerprint
+            .to_string(),
+        LIVE
+    );
 
     let mut session = Session::start(directory.path(), "verify blob");
     for (i, word) in code.words().enumerate() {
@@ -81,14 +100,23 @@ fn a_code_is_shown_and_typed_back() {
 #[test]
 fn a_mistyped_word_is_named_at_once() {
     let directory = tempfile::tempdir().unwrap();
-    let mut session = Session::start(directory.path(), &format!("verify {KEYS}/live.escrow-by-client.enc"));
+    let mut session = Session::start(
+        directory.path(),
+        &format!("verify {KEYS}/live.escrow-by-client.enc"),
+    );
     let start = session.answer("word  1:", "abacus");
     assert!(start.contains("key 03:6b:8f:61:0c:da:d8:85"), "{start}");
     session.answer("word  2:", "goldfisch");
-    session.answer("did you mean goldfish?\r\n  word  2:", "goldfish thimble OVERCAST");
+    session.answer(
+        "did you mean goldfish?\r\n  word  2:",
+        "goldfish thimble OVERCAST",
+    );
     session.answer("word  5:", "5. remnant, 6. lubricant");
     session.answer("word  7:", "scor");
-    session.answer("it could be scorch, scorebook, scorecard\r\n  word  7:", "scorp dwindle pancake virtuous");
+    session.answer(
+        "it could be scorch, scorebook, scorecard\r\n  word  7:",
+        "scorp dwindle pancake virtuous",
+    );
     session.answer("check characters", "");
     let (status, screen) = session.end();
     assert_eq!(status, Some(0), "{screen}");
@@ -97,16 +125,26 @@ fn a_mistyped_word_is_named_at_once() {
 #[test]
 fn check_characters_find_another_word_before_the_derivation() {
     let directory = tempfile::tempdir().unwrap();
-    let right = "abacus goldfish thimble overcast remnant lubricant scorpion dwindle pancake virtuous";
+    let right =
+        "abacus goldfish thimble overcast remnant lubricant scorpion dwindle pancake virtuous";
     let check = RecoveryCode::parse(right).unwrap().check_characters();
-    let mut session = Session::start(directory.path(), &format!("verify {KEYS}/live.escrow-by-client.enc"));
+    let mut session = Session::start(
+        directory.path(),
+        &format!("verify {KEYS}/live.escrow-by-client.enc"),
+    );
     session.answer("word  1:", &right.replace("virtuous", "virtual"));
     session.answer("check characters", "nothing");
     session.answer("a letter, a digit, a letter and a digit", &check);
     let (status, screen) = session.end();
     assert_eq!(status, Some(3), "{screen}");
-    assert!(screen.contains("10. virtual"), "shows what was read: {screen}");
-    assert!(screen.contains("the check characters do not fit"), "{screen}");
+    assert!(
+        screen.contains("10. virtual"),
+        "shows what was read: {screen}"
+    );
+    assert!(
+        screen.contains("the check characters do not fit"),
+        "{screen}"
+    );
 }
 
 #[test]
@@ -114,7 +152,10 @@ fn all_at_once_with_numbers_and_check_characters() {
     let directory = tempfile::tempdir().unwrap();
     let sheet = "1 abacus 6 lubricant 2 goldfish 7 scorpion 3 thimble 8 dwindle 4 overcast 9 pancake 5 remnant 10 virtuous";
     let check = RecoveryCode::parse(sheet).unwrap().check_characters();
-    let mut session = Session::start(directory.path(), &format!("unwrap {KEYS}/live.escrow-by-client.enc --out key"));
+    let mut session = Session::start(
+        directory.path(),
+        &format!("unwrap {KEYS}/live.escrow-by-client.enc --out key"),
+    );
     session.answer("word  1:", &format!("{sheet} {check}"));
     let (status, screen) = session.end();
     assert_eq!(status, Some(0), "{screen}");
@@ -125,7 +166,10 @@ fn all_at_once_with_numbers_and_check_characters() {
 #[test]
 fn giving_up_writes_nothing() {
     let directory = tempfile::tempdir().unwrap();
-    let mut session = Session::start(directory.path(), &format!("unwrap {KEYS}/live.escrow-by-client.enc --out key"));
+    let mut session = Session::start(
+        directory.path(),
+        &format!("unwrap {KEYS}/live.escrow-by-client.enc --out key"),
+    );
     session.answer("word  1:", "abacus");
     session.answer("word  2:", "\u{4}");
     let (status, screen) = session.end();
@@ -136,7 +180,10 @@ fn giving_up_writes_nothing() {
 #[test]
 fn a_passphrase_does_not_show() {
     let directory = tempfile::tempdir().unwrap();
-    let mut session = Session::start(directory.path(), &format!("create {KEYS}/scrypt.enc --out blob --code-out code"));
+    let mut session = Session::start(
+        directory.path(),
+        &format!("create {KEYS}/scrypt.enc --out blob --code-out code"),
+    );
     session.answer("Passphrase of the key file:", "a scrypt passphrase");
     let (status, screen) = session.end();
     assert_eq!(status, Some(0), "{screen}");
@@ -150,18 +197,33 @@ fn words_go_to_the_terminal_even_if_standard_output_does_not() {
     let (status, screen) = Session::start(directory.path(), &command).end();
     assert_eq!(status, Some(0), "{screen}");
     assert!(screen.contains("10. "), "{screen}");
-    assert_eq!(fs::read_to_string(directory.path().join("output")).unwrap(), format!("{LIVE}\n"));
+    assert_eq!(
+        fs::read_to_string(directory.path().join("output")).unwrap(),
+        format!("{LIVE}\n")
+    );
     let errors = fs::read_to_string(directory.path().join("errors")).unwrap();
-    assert_eq!(errors, "Sealed in blob. Next, type the code back: pve-escrow-rescue verify blob\n");
+    assert_eq!(
+        errors,
+        "Sealed in blob. Next, type the code back: pve-escrow-rescue verify blob\n"
+    );
 }
 
 #[test]
 fn without_a_terminal_there_is_an_option_for_it() {
     let directory = tempfile::tempdir().unwrap();
     for (arguments, option) in [
-        (format!("create {KEYS}/live.enc --out blob"), "--code-out FILE"),
-        (format!("create {KEYS}/scrypt.enc --out blob --code-out code"), "--passphrase-in FILE"),
-        (format!("verify {KEYS}/live.escrow-by-client.enc"), "--code-in FILE"),
+        (
+            format!("create {KEYS}/live.enc --out blob"),
+            "--code-out FILE",
+        ),
+        (
+            format!("create {KEYS}/scrypt.enc --out blob --code-out code"),
+            "--passphrase-in FILE",
+        ),
+        (
+            format!("verify {KEYS}/live.escrow-by-client.enc"),
+            "--code-in FILE",
+        ),
     ] {
         // a session of its own has no controlling terminal
         let output = Command::new("setsid")
@@ -173,7 +235,14 @@ fn without_a_terminal_there_is_an_option_for_it() {
             .unwrap();
         assert_eq!(output.status.code(), Some(2), "{arguments}");
         let errors = String::from_utf8(output.stderr).unwrap();
-        assert!(errors.contains("there is no terminal") && errors.contains(option), "{errors}");
-        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0, "{arguments}");
+        assert!(
+            errors.contains("there is no terminal") && errors.contains(option),
+            "{errors}"
+        );
+        assert_eq!(
+            fs::read_dir(directory.path()).unwrap().count(),
+            0,
+            "{arguments}"
+        );
     }
 }

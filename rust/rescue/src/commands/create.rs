@@ -16,7 +16,8 @@ pub fn run(args: &Create) -> Result<()> {
     // before a code is drawn that could not be handed over
     let terminal = match &args.code_out {
         Some(path) if *path == args.out => {
-            let text = "--out and --code-out name the same file: blob and code must not lie together";
+            let text =
+                "--out and --code-out name the same file: blob and code must not lie together";
             return Err(Failure::Usage(text.to_owned()));
         }
         Some(path) => {
