@@ -4,6 +4,8 @@ use pbkdf2::pbkdf2_hmac;
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
+use crate::romix;
+
 /// Bytes of salt, always.
 pub const SALT: usize = 32;
 
@@ -80,9 +82,9 @@ impl Kdf {
         let mut key = Zeroizing::new([0; 32]);
         match self {
             Self::Scrypt { n, r, p, salt } => {
-                let params = scrypt_params(*n, *r, *p)?;
-                scrypt::scrypt(passphrase, salt, &params, &mut *key)
-                    .map_err(|err| err.to_string())?;
+                // the caps leave nothing that does not fit
+                let cost = (*n as usize, *r as usize, *p as usize);
+                romix::scrypt(passphrase, salt, cost, &mut *key)?;
             }
             Self::Pbkdf2 { iter, salt } => {
                 let iter = u32::try_from(*iter).map_err(|err| err.to_string())?;
@@ -115,17 +117,14 @@ fn check_scrypt(n: u64, r: u64, p: u64) -> Result<(), String> {
             "scrypt with n = {n}, r = {r}, p = {p} takes longer than is accepted"
         ));
     }
-    scrypt_params(n, r, p).map(|_| ())
-}
-
-fn scrypt_params(n: u64, r: u64, p: u64) -> Result<scrypt::Params, String> {
     let bad = || format!("scrypt does not allow n = {n}, r = {r}, p = {p} together");
     let log_n = n.trailing_zeros() as u8;
     let (r, p) = (
         u32::try_from(r).map_err(|_| bad())?,
         u32::try_from(p).map_err(|_| bad())?,
     );
-    scrypt::Params::new(log_n, r, p).map_err(|_| bad())
+    scrypt::Params::new(log_n, r, p).map_err(|_| bad())?;
+    Ok(())
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@
 //! * [`RecoveryCode`] draws codes and reads what people type.
 //! * [`seal`] makes and opens blobs: key files sealed under a code.
 //! * [`kit`] and [`record`] are what is kept of a seal.
-//! * [`file`] reads and writes such that nothing is lost in a crash.
+//! * [`mod@file`] reads and writes such that nothing is lost in a crash.
 //! * [`ops`] joins these to whole operations, with a [`schema`] of the input and output of each.
 //!
 //! ```
@@ -34,6 +34,7 @@ pub mod kit;
 mod mac;
 pub mod ops;
 pub mod record;
+mod romix;
 pub mod schema;
 pub mod seal;
 pub mod secret;
@@ -53,6 +54,10 @@ mod tests {
 
     /// The key file that the stock client made for the tests.
     pub(crate) fn live() -> KeyFile {
-        KeyFile::parse(include_bytes!("../../../tests/vectors/keys/live.enc"), "live.enc").unwrap()
+        KeyFile::parse(
+            include_bytes!("../../../tests/vectors/keys/live.enc"),
+            "live.enc",
+        )
+        .unwrap()
     }
 }

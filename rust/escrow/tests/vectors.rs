@@ -244,40 +244,6 @@ fn decode(text: &str) -> Vec<u8> {
     hex::decode(text).unwrap()
 }
 
-/// RFC 7914, section 12: the vectors whose parameters a key file may have, first 32 bytes. Their salts are
-/// shorter than a key file's, so the crate is asked directly.
-#[test]
-fn rfc_7914_scrypt() {
-    for (passphrase, salt, log_n, p, expected) in [
-        (
-            "password",
-            "NaCl",
-            10,
-            16,
-            "fdbabe1c9d3472007856e7190d01e9fe7c6ad7cbc8237830e77376634b373162",
-        ),
-        (
-            "pleaseletmein",
-            "SodiumChloride",
-            14,
-            1,
-            "7023bdcb3afd7348461c06cd81fd38ebfda8fbba904f8e3ea9b543f6545da1f2",
-        ),
-        (
-            "pleaseletmein",
-            "SodiumChloride",
-            20,
-            1,
-            "2101cb9b6a511aaeaddbbe09cf70f881ec568d574a2ffd4dabe5ee9820adaa47",
-        ),
-    ] {
-        let mut out = [0; 32];
-        let params = scrypt::Params::new(log_n, 8, p).unwrap();
-        scrypt::scrypt(passphrase.as_bytes(), salt.as_bytes(), &params, &mut out).unwrap();
-        assert_eq!(out[..], decode(expected), "{passphrase} {salt}");
-    }
-}
-
 /// RFC 7914, section 11, first 32 bytes.
 #[test]
 fn rfc_7914_pbkdf2_hmac_sha256() {
