@@ -5,6 +5,7 @@
 //! * [`seal`] makes and opens blobs: key files sealed under a code.
 //! * [`kit`] and [`record`] are what is kept of a seal.
 //! * [`mod@file`] reads and writes such that nothing is lost in a crash.
+//! * [`pbs`] reads datastores of a backup server: proves that a key opens what is there, and restores it.
 //! * [`ops`] joins these to whole operations, with a [`schema`] of the input and output of each.
 //!
 //! ```
@@ -33,6 +34,7 @@ pub mod keyfile;
 pub mod kit;
 mod mac;
 pub mod ops;
+pub mod pbs;
 pub mod record;
 mod romix;
 pub mod schema;

@@ -195,7 +195,7 @@ pub fn operation(name: &str) -> Option<&'static Operation> {
 }
 
 impl Operation {
-    /// As JSON: `description`, `parameters` and `returns` as `PVE::RESTHandler::register_method` takes them.
+    /// As JSON: `description`, `parameters` and `returns` as methods of Proxmox VE's API declare them.
     pub fn to_json(&self) -> Value {
         json!({
             "description": self.input.description,

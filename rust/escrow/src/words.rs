@@ -73,8 +73,11 @@ fn nearest(text: &str) -> Vec<&'static str> {
         return Vec::new();
     }
     let limit = (text.len() / 2).clamp(1, 3);
+    let letters = text.chars().count();
     let mut near: Vec<_> = WORDS
         .iter()
+        // each letter more or less is an error: most words need no closer look
+        .filter(|word| word.len().abs_diff(letters) <= limit)
         .map(|word| (strsim::osa_distance(text, word), *word))
         .filter(|(distance, _)| *distance <= limit)
         .collect();
