@@ -42,6 +42,8 @@ lint: setup
 	@if $(CARGO) clippy --version >/dev/null 2>&1; \
 	then $(CARGO) clippy $(CARGO_FLAGS) --workspace --all-targets -- -D warnings; \
 	else echo "skipped: clippy is not packaged for this release of Debian"; fi
+	@! grep -rnE 'perlmod|PVE::|/etc/pve' rust/escrow/src || \
+	{ echo "rust/escrow knows neither Perl nor where Proxmox VE keeps its files" >&2; exit 1; }
 	for file in $(PERL_MODULES); do perl -Iperl -T -c $$file || exit 1; done
 	perlcritic --quiet --profile .perlcriticrc $(PERL_FILES)
 

@@ -1,18 +1,22 @@
 //! The command line.
 
+mod datastore;
+
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 use pve_escrow::Expected;
 
+pub use datastore::{Coverage, KeySource, Prove, Restore};
+
 const EXIT_CODES: &str = "\
 Exit codes:
   0  done
-  1  any other error
+  1  any other error; prove: not valid
   2  wrong usage
   3  wrong recovery code
-  4  the fingerprint differs: it is another key
-  5  a file is damaged or not supported
+  4  the fingerprint differs: it is another key, or none where one is needed
+  5  a file is damaged or not supported, a datastore can't be read
   6  the target exists already and was left as it is
 
 A recovery code is read as people type it: any case, numbers, commas, line breaks, and beginnings of words
@@ -33,6 +37,9 @@ pub enum Command {
     Create(Create),
     Verify(Verify),
     Unwrap(Unwrap),
+    Prove(Prove),
+    Restore(Restore),
+    Coverage(Coverage),
 }
 
 /// Print the fingerprint of a key file.

@@ -1,19 +1,65 @@
 //! One file a command.
 
+pub mod coverage;
 pub mod create;
 pub mod fingerprint;
+pub mod prove;
+pub mod restore;
 pub mod unwrap;
 pub mod verify;
 
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
 use pve_escrow::KeyFile;
+use pve_escrow::pbs::{self, Watch};
 use pve_escrow::seal::{self, Opened};
 
 use crate::args::Opening;
-use crate::failure::Result;
-use crate::input;
+use crate::failure::{Failure, Result};
+use crate::progress::Progress;
+use crate::{input, interrupt};
+
+const GREEN: &str = "\x1b[32m";
+const RED: &str = "\x1b[1;31m";
+const YELLOW: &str = "\x1b[33m";
+const PLAIN: &str = "\x1b[0m";
 
 /// Opens a blob with the code that the user gives.
 fn open(blob: &KeyFile, opening: &Opening) -> Result<Opened> {
-    let code = input::recovery_code(opening, blob)?;
+    let code = input::recovery_code(opening.code_in.as_deref(), blob)?;
     Ok(seal::unwrap(blob, &code, opening.expect.as_ref())?)
+}
+
+/// Shows how far an operation is, and stops it on Ctrl-C.
+struct Watcher {
+    progress: Option<Progress>,
+    cancel: Arc<AtomicBool>,
+}
+
+impl Watcher {
+    fn new(with_progress: bool) -> Result<Self> {
+        let cancel = interrupt::flag()
+            .map_err(|err| Failure::Other(format!("cannot watch for signals: {err}")))?;
+        Ok(Self {
+            progress: with_progress.then(Progress::new),
+            cancel,
+        })
+    }
+
+    fn watch<T>(&self, operation: impl FnOnce(Watch<'_>) -> T) -> T {
+        let show = |progress: &pbs::Progress<'_>| {
+            if let Some(shown) = &self.progress {
+                shown.show(progress);
+            }
+        };
+        let done = operation(Watch {
+            progress: &show,
+            cancel: &self.cancel,
+        });
+        if let Some(shown) = &self.progress {
+            shown.end();
+        }
+        done
+    }
 }

@@ -4,10 +4,18 @@ use std::process::ExitCode;
 
 use pve_escrow::{CodeError, Error};
 
+use crate::output;
+
 /// Why a command stopped.
 pub enum Failure {
     /// The library says so.
     Escrow(Error),
+    /// The key is not the one that is needed.
+    AnotherKey(String),
+    /// A datastore, or something in it, can't be read.
+    Unreadable(Error),
+    /// The result was printed already, and is not a good one.
+    NotValid,
     /// What was asked for can't be done so; as wrong usage.
     Usage(String),
     /// Anything else.
@@ -29,17 +37,30 @@ impl From<CodeError> for Failure {
     }
 }
 
+/// What can't be read of a datastore is as bad as what is damaged.
+pub fn unreadable(err: Error) -> Failure {
+    match err {
+        Error::Io {
+            action: "read" | "open",
+            ..
+        } => Failure::Unreadable(err),
+        err => err.into(),
+    }
+}
+
 impl Failure {
     /// Prints what was wrong, and gives the exit code.
     pub fn report(&self) -> ExitCode {
         match self {
             Self::Escrow(err) => {
-                eprintln!("error: {err}");
-                if let Some(hint) = hint(err) {
-                    eprintln!("{hint}");
-                }
+                output::note(format_args!("error: {err}"));
+                hint(err).into_iter().for_each(output::note);
             }
-            Self::Usage(text) | Self::Other(text) => eprintln!("error: {text}"),
+            Self::Unreadable(err) => output::note(format_args!("error: {err}")),
+            Self::AnotherKey(text) | Self::Usage(text) | Self::Other(text) => {
+                output::note(format_args!("error: {text}"));
+            }
+            Self::NotValid => {}
         }
         ExitCode::from(self.exit_code())
     }
@@ -48,10 +69,12 @@ impl Failure {
         match self {
             Self::Usage(_) => 2,
             Self::Escrow(Error::Code(_) | Error::WrongCode { .. }) => 3,
-            Self::Escrow(Error::FingerprintDiffers { .. }) => 4,
-            Self::Escrow(Error::Damaged { .. } | Error::Unsupported { .. }) => 5,
+            Self::AnotherKey(_)
+            | Self::Escrow(Error::FingerprintDiffers { .. } | Error::KeyNeeded { .. }) => 4,
+            Self::Unreadable(_)
+            | Self::Escrow(Error::Damaged { .. } | Error::Unsupported { .. }) => 5,
             Self::Escrow(Error::Exists(_)) => 6,
-            Self::Escrow(_) | Self::Other(_) => 1,
+            Self::NotValid | Self::Escrow(_) | Self::Other(_) => 1,
         }
     }
 }
@@ -68,6 +91,7 @@ fn hint(err: &Error) -> Option<&'static str> {
         Error::FingerprintDiffers { .. } => {
             "Look for the blob of the key that is needed: pve-escrow-rescue fingerprint BLOB"
         }
+        Error::KeyNeeded { .. } => "Give it with --key KEYFILE, or with --blob BLOB",
         Error::PassphraseNeeded { .. } => "Give its passphrase with --passphrase-in FILE",
         Error::Damaged { .. } => "Try another copy of the file.",
         Error::Exists(_) => "Name another file, or move that one away.",

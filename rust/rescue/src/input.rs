@@ -3,16 +3,31 @@
 use std::io::stdin;
 use std::path::Path;
 
-use pve_escrow::{Error, KeyFile, RecoveryCode, SecretBytes, SecretString, file};
+use pve_escrow::{Error, Key, KeyFile, RecoveryCode, SecretBytes, SecretString, file, seal};
 use zeroize::Zeroizing;
 
-use crate::args::Opening;
+use crate::args::KeySource;
 use crate::failure::{Failure, Result};
 use crate::terminal::{self, Terminal};
 
-/// The recovery code for `blob`.
-pub fn recovery_code(opening: &Opening, blob: &KeyFile) -> Result<RecoveryCode> {
-    match &opening.code_in {
+/// The key that an operation on a datastore is given, if any.
+pub fn key(source: &KeySource) -> Result<Option<Key>> {
+    if let Some(path) = &source.key {
+        let file = KeyFile::read(path)?;
+        let passphrase = passphrase(&file, source.passphrase_in.as_deref())?;
+        return Ok(Some(file.open(passphrase.as_ref())?));
+    }
+    let Some(path) = &source.blob else {
+        return Ok(None);
+    };
+    let blob = KeyFile::read(path)?;
+    let code = recovery_code(source.code_in.as_deref(), &blob)?;
+    Ok(Some(seal::unwrap(&blob, &code, None)?.key))
+}
+
+/// The recovery code for `blob`, out of a file or from a person.
+pub fn recovery_code(path: Option<&Path>, blob: &KeyFile) -> Result<RecoveryCode> {
+    match path {
         Some(path) => Ok(RecoveryCode::parse(&text(path)?)?),
         None => terminal::ask_code(&mut terminal_for("--code-in FILE")?, blob),
     }

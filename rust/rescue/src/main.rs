@@ -4,6 +4,9 @@ mod args;
 mod commands;
 mod failure;
 mod input;
+mod interrupt;
+mod output;
+mod progress;
 mod terminal;
 
 use std::process::ExitCode;
@@ -22,6 +25,9 @@ fn main() -> ExitCode {
         Command::Create(args) => commands::create::run(&args),
         Command::Verify(args) => commands::verify::run(&args),
         Command::Unwrap(args) => commands::unwrap::run(&args),
+        Command::Prove(args) => commands::prove::run(&args),
+        Command::Restore(args) => commands::restore::run(&args),
+        Command::Coverage(args) => commands::coverage::run(&args),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -9,8 +9,8 @@ use zeroize::Zeroizing;
 
 use crate::args::Create;
 use crate::failure::{Failure, Result};
-use crate::input;
 use crate::terminal::{self, Terminal};
+use crate::{input, output};
 
 pub fn run(args: &Create) -> Result<()> {
     // before a code is drawn that could not be handed over
@@ -41,12 +41,11 @@ pub fn run(args: &Create) -> Result<()> {
         (None, Some(terminal)) => hand_over_on_terminal(&sealed, blob, terminal, &args.out)?,
         (None, None) => unreachable!("without --code-out there is a terminal"),
     }
-    println!("{}", sealed.fingerprint);
-    eprintln!(
+    output::note(format_args!(
         "Sealed in {}. Next, type the code back: pve-escrow-rescue verify {0}",
         args.out.display()
-    );
-    Ok(())
+    ));
+    output::result(sealed.fingerprint)
 }
 
 /// The code is safe before the blob gets its name, and gone if the blob can't have it.

@@ -5,7 +5,7 @@ use pve_escrow::{Error, Fingerprint, KeyFile};
 
 use crate::args;
 use crate::failure::Result;
-use crate::input;
+use crate::{input, output};
 
 pub fn run(args: &args::Fingerprint) -> Result<()> {
     let file = KeyFile::read(&args.keyfile)?;
@@ -24,13 +24,12 @@ pub fn run(args: &args::Fingerprint) -> Result<()> {
         }
         .into());
     };
-    if args.json {
-        println!("{}", serde_json::json!(name));
-    } else {
-        println!("{fingerprint}");
-    }
     if !name.verified {
-        eprintln!("unverified: this is what the file claims, --passphrase-in FILE computes it");
+        output::note("unverified: this is what the file claims, --passphrase-in FILE computes it");
     }
-    Ok(())
+    if args.json {
+        output::result(serde_json::json!(name))
+    } else {
+        output::result(fingerprint)
+    }
 }

@@ -5,6 +5,7 @@ use pve_escrow::{KeyFile, file};
 use crate::args::Unwrap;
 use crate::commands;
 use crate::failure::Result;
+use crate::output;
 
 pub fn run(args: &Unwrap) -> Result<()> {
     file::must_not_exist(&args.out)?;
@@ -12,7 +13,9 @@ pub fn run(args: &Unwrap) -> Result<()> {
     let opened = commands::open(&blob, &args.opening)?;
     let fingerprint = opened.fingerprint;
     file::write_new(&args.out, &opened.into_key_file(&blob).to_json())?;
-    println!("{fingerprint}");
-    eprintln!("The key is in {}. Keep it secret.", args.out.display());
-    Ok(())
+    output::note(format_args!(
+        "The key is in {}. Keep it secret.",
+        args.out.display()
+    ));
+    output::result(fingerprint)
 }

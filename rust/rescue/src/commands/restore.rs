@@ -1,0 +1,76 @@
+//! `restore`
+
+use std::io::{Write, stdout};
+use std::path::Path;
+
+use indicatif::BinaryBytes;
+use pve_escrow::pbs::restore::{Config, Output, Report, restore};
+use pve_escrow::pbs::{Datastore, SnapshotId};
+
+use crate::args::Restore;
+use crate::commands::Watcher;
+use crate::failure::{Failure, Result, unreadable};
+use crate::input;
+
+pub fn run(args: &Restore) -> Result<()> {
+    let datastore = Datastore::open(&args.datastore).map_err(unreadable)?;
+    let key = input::key(&args.key)?;
+    let id = SnapshotId {
+        namespace: args.ns.clone(),
+        snapshot: args.snapshot.clone(),
+    };
+    let config = Config {
+        keep_going: args.keep_going,
+        ..Config::default()
+    };
+    let mut stream = stdout().lock();
+    let watcher = Watcher::new(true)?;
+    let output = if args.out == Path::new("-") {
+        Output::Stream(&mut stream)
+    } else {
+        Output::File(&args.out)
+    };
+    let report = watcher
+        .watch(|watch| {
+            restore(
+                &datastore,
+                &id,
+                &args.archive,
+                key.as_ref(),
+                output,
+                config,
+                watch,
+            )
+        })
+        .map_err(unreadable)?;
+    stream
+        .flush()
+        .map_err(|err| Failure::Other(format!("cannot write standard output: {err}")))?;
+    print(&report)
+}
+
+/// On standard error: standard output may be the archive.
+fn print(report: &Report) -> Result<()> {
+    for damage in &report.damages {
+        eprintln!("damaged: {}: {}", report.archive, damage.what);
+    }
+    for hole in &report.holes {
+        let end = hole.offset + hole.length;
+        eprintln!(
+            "zeros from {} to {end}: {} chunks, the first: {}",
+            hole.offset, hole.chunks, hole.first.what
+        );
+    }
+    eprintln!(
+        "{}: {} of {} in {} s",
+        report.archive,
+        BinaryBytes(report.bytes),
+        report.id,
+        report.seconds
+    );
+    if report.is_sound() {
+        Ok(())
+    } else {
+        Err(Failure::NotValid)
+    }
+}
