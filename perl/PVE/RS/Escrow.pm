@@ -65,6 +65,18 @@ Makes the key the live key at C<target>; the caller holds the lock for it. Retur
 if this key was there already) and C<kept>, where a displaced file was put: another key is only displaced
 if its fingerprint is named in C<displace>, and after a copy of it is in C<keep>.
 
+=item prove({ datastore => DIRECTORY, keyfile => PATH, snapshots => [...], ... })
+
+Proves that a key opens what is in the directory of a datastore: the key of C<keyfile>, or that of C<blob> and C<code>.
+C<ns> names a namespace, C<all-ns> takes all; C<sample> is the number of chunks of each archive (459 unless given),
+C<full> takes all. Returns C<result> (C<valid>, C<invalid>, C<unknown>), the C<key>, C<totals>, and C<snapshots>, each
+with its own C<result>, C<files> and C<damages>. Damage is a result, no error. It may run for hours: in a worker only.
+
+=item coverage({ datastore => DIRECTORY, ns => NAMESPACE, 'all-ns' => BOOLEAN })
+
+Counts the snapshots in the directory of a datastore: C<keys>, by the key that they name, C<plain>, C<nameless>,
+C<without-manifest> and C<unreadable>.
+
 =item schema($name)
 
 The C<description>, C<parameters> and C<returns> of an operation, as C<PVE::RESTHandler::register_method> takes them.
@@ -108,15 +120,19 @@ my $COERCE = {
 };
 
 # The library is strict where Perl is not: "5" is no number and 5 is no text there.
-my sub coerce ($schema, $input) {
-    my $output = {};
-    for my $name (keys %$input) {
-        my $value = $input->{$name};
-        my $type = ($schema->{properties}->{$name} // {})->{type};
-        $value = $COERCE->{$type}->($value) if defined($value) && !ref($value) && defined($type);
-        $output->{$name} = $value;
+my sub coerce_value ($schema, $value) {
+    my $type = $schema->{type} // '';
+    if (ref($value) eq 'ARRAY' && $type eq 'array') {
+        my $coerce = $COERCE->{ $schema->{items}->{type} };
+        return [map { ref($_) ? $_ : $coerce->($_) } $value->@*];
     }
-    return $output;
+    my $coerce = $COERCE->{$type};
+    return $coerce && defined($value) && !ref($value) ? $coerce->($value) : $value;
+}
+
+my sub coerce ($schema, $input) {
+    my $properties = $schema->{properties};
+    return { map { $_ => coerce_value($properties->{$_} // {}, $input->{$_}) } keys %$input };
 }
 
 my sub wrap ($name, $operation) {
@@ -128,7 +144,7 @@ my sub wrap ($name, $operation) {
 
 load();
 
-for my $name (qw(fingerprint inspect create verify unwrap install)) {
+for my $name (qw(coverage create fingerprint inspect install prove unwrap verify)) {
     no strict 'refs';
     no warnings qw(prototype redefine);
     my $operation = \&{"PVE::RS::Escrow::$name"};

@@ -1,6 +1,8 @@
 //! Whole operations, as the Perl bindings offer them. Names and members of their input and output are those of
 //! [`crate::schema`].
 
+pub mod datastore;
+
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize, Serializer};

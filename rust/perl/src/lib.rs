@@ -13,9 +13,12 @@ pub mod export {
     //! See [`pve_escrow::ops`] for what each function does and how it fails.
 
     use anyhow::Error;
+    use pve_escrow::ops::datastore::{self, Place, Prove};
     use pve_escrow::ops::{
         self, Created, Inspected, Install, Installed, Named, OfKeyFile, Unwrap, Verified, Verify,
     };
+    use pve_escrow::pbs::coverage::Coverage;
+    use pve_escrow::pbs::prove::Report;
     use pve_escrow::schema;
     use serde_json::Value;
 
@@ -71,6 +74,24 @@ pub mod export {
     #[export]
     pub fn install(input: Install) -> Result<Installed, Error> {
         Ok(ops::install(&input)?)
+    }
+
+    /// Proves that a key opens what is in a datastore.
+    ///
+    /// # Errors
+    /// As [`datastore::prove`].
+    #[export]
+    pub fn prove(input: Prove) -> Result<Report, Error> {
+        Ok(datastore::prove(&input)?)
+    }
+
+    /// Counts the snapshots of a datastore by key.
+    ///
+    /// # Errors
+    /// As [`datastore::coverage`].
+    #[export]
+    pub fn coverage(input: Place) -> Result<Coverage, Error> {
+        Ok(datastore::coverage(&input)?)
     }
 
     /// The schema of an operation, as `register_method` takes it.

@@ -11,6 +11,7 @@ mod seen;
 use std::time::{Duration, Instant};
 
 use chrono::Utc;
+use nix::errno::Errno;
 
 pub(crate) use report::seconds;
 pub use report::{Chunks, FileReport, MAX_LISTED, Report, Skip, SnapshotReport, Totals, Verdict};
@@ -140,11 +141,7 @@ fn select(datastore: &Datastore, config: &Config) -> Result<Listing> {
         None => Ok(listing),
         Some(absent) => {
             let path = datastore.path().join(absent.to_string());
-            Err(Error::io(
-                "read",
-                &path,
-                std::io::Error::from(std::io::ErrorKind::NotFound),
-            ))
+            Err(Error::io("read", &path, Errno::ENOENT))
         }
     }
 }

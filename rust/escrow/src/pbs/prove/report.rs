@@ -58,6 +58,7 @@ pub struct Report {
     /// The key that it was proven with.
     pub key: Fingerprint,
     /// Chunks of each archive that were looked at: at most so many, all if there is no number.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub sample: Option<usize>,
     /// Each snapshot that was selected.
     pub snapshots: Vec<SnapshotReport>,

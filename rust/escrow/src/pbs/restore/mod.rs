@@ -10,6 +10,7 @@ use std::io::Write;
 use std::path::Path;
 use std::time::Instant;
 
+use nix::errno::Errno;
 use serde::Serialize;
 
 use self::ahead::{Chunk, ahead};
@@ -166,11 +167,7 @@ pub fn restore(
 
 fn error(what: &str, path: &Path, fault: Fault) -> Error {
     match fault {
-        Fault::Missing => Error::io(
-            "read",
-            path,
-            std::io::Error::from(std::io::ErrorKind::NotFound),
-        ),
+        Fault::Missing => Error::io("read", path, Errno::ENOENT),
         Fault::Unreadable(why) => Error::io("read", path, std::io::Error::other(why)),
         fault => Error::damaged(what, fault.to_string()),
     }
