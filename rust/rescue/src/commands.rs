@@ -63,3 +63,8 @@ impl Watcher {
         done
     }
 }
+
+/// `1 snapshot`, `2 snapshots`.
+fn count(number: u64, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
+}

@@ -37,9 +37,10 @@ impl From<CodeError> for Failure {
     }
 }
 
-/// What can't be read of a datastore is as bad as what is damaged.
+/// What can't be read of a datastore is as bad as what is damaged, and there is seldom another copy to try.
 pub fn unreadable(err: Error) -> Failure {
     match err {
+        Error::Damaged { .. } => Failure::Unreadable(err),
         Error::Io {
             action: "read" | "open",
             ..

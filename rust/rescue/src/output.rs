@@ -1,13 +1,13 @@
 //! Standard output and error: the macros of the standard library panic where they can't be written.
 
 use std::fmt::Display;
-use std::io::{Write, stderr, stdout};
+use std::io::{Write, stderr};
 
 use crate::failure::{Failure, Result};
 
-/// Prints a line of what was asked for.
+/// Prints a line of what was asked for. Colours are for terminals only.
 pub fn result(line: impl Display) -> Result<()> {
-    writeln!(stdout(), "{line}")
+    writeln!(anstream::stdout(), "{line}")
         .map_err(|err| Failure::Other(format!("cannot write standard output: {err}")))
 }
 

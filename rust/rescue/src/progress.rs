@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 use indicatif::{BinaryBytes, ProgressBar, ProgressStyle};
 use pve_escrow::pbs;
 
+use crate::output;
+
 const ON_TERMINAL: Duration = Duration::from_millis(100);
 const IN_LOG: Duration = Duration::from_secs(10);
 
@@ -57,12 +59,12 @@ impl Progress {
         let seconds = self.start.elapsed().as_secs_f64();
         let rate = progress.done as f64 / seconds;
         let left = progress.total.saturating_sub(progress.done) as f64 / rate.max(1.0);
-        eprintln!(
+        output::note(format_args!(
             "{} of {}, {}/s, {left:.0} s left: {at}",
             BinaryBytes(progress.done),
             BinaryBytes(progress.total),
             BinaryBytes(rate as u64)
-        );
+        ));
     }
 
     /// Takes the bar away.

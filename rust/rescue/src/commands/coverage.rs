@@ -3,9 +3,9 @@
 use pve_escrow::pbs::Datastore;
 use pve_escrow::pbs::coverage::{Coverage, Group, OfKey, coverage};
 
-use crate::args;
-use crate::commands::Watcher;
+use crate::commands::{Watcher, count};
 use crate::failure::{Failure, Result, unreadable};
+use crate::{args, output};
 
 pub fn run(args: &args::Coverage) -> Result<()> {
     let datastore = Datastore::open(&args.place.datastore).map_err(unreadable)?;
@@ -14,9 +14,9 @@ pub fn run(args: &args::Coverage) -> Result<()> {
         .watch(|watch| coverage(&datastore, &args.place.scope(), watch))
         .map_err(unreadable)?;
     if args.json {
-        println!("{}", serde_json::json!(coverage));
+        output::result(serde_json::json!(coverage))?;
     } else {
-        print(&coverage);
+        print(&coverage)?;
     }
     if coverage.unreadable.is_empty() {
         Ok(())
@@ -25,9 +25,9 @@ pub fn run(args: &args::Coverage) -> Result<()> {
     }
 }
 
-fn print(coverage: &Coverage) {
+fn print(coverage: &Coverage) -> Result<()> {
     for key in &coverage.keys {
-        print_key(key);
+        print_key(key)?;
     }
     for (group, what) in [
         (
@@ -44,36 +44,44 @@ fn print(coverage: &Coverage) {
         ),
     ] {
         if group.count > 0 {
-            println!("{} snapshots {what}{}", group.count, newest(group));
+            output::result(format_args!(
+                "{} {what}{}",
+                count(group.count, "snapshot"),
+                newest(group)
+            ))?;
         }
     }
     for unreadable in &coverage.unreadable {
-        println!(
+        output::result(format_args!(
             "unreadable: {}: {}",
             unreadable.path.display(),
             unreadable.what
-        );
+        ))?;
     }
-    println!(
-        "{} snapshots in all, as far as this directory shows",
-        coverage.snapshots
-    );
+    output::result(format_args!(
+        "{} in all, as far as this directory shows",
+        count(coverage.snapshots, "snapshot")
+    ))
 }
 
-fn print_key(key: &OfKey) {
-    println!(
-        "{} snapshots of key {}{}",
-        key.all.count,
+fn print_key(key: &OfKey) -> Result<()> {
+    output::result(format_args!(
+        "{} of key {}{}",
+        count(key.all.count, "snapshot"),
         key.fingerprint.short(),
         newest(&key.all)
-    );
-    println!(
+    ))?;
+    output::result(format_args!(
         "    {} encrypted, {} signed only, {} with rsa-encrypted.key",
         key.encrypted, key.signed_only, key.with_master_key
-    );
+    ))?;
     if key.not_signed > 0 {
-        println!("    {} whose signature was taken out", key.not_signed);
+        output::result(format_args!(
+            "    {} whose signature was taken out",
+            key.not_signed
+        ))?;
     }
+    Ok(())
 }
 
 fn newest(group: &Group) -> String {

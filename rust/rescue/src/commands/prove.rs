@@ -7,9 +7,9 @@ use pve_escrow::pbs::prove::{
 use pve_escrow::pbs::{Damage, Datastore};
 
 use crate::args::Prove;
-use crate::commands::{self, Watcher};
+use crate::commands::{self, Watcher, count};
 use crate::failure::{Failure, Result, unreadable};
-use crate::input;
+use crate::{input, output};
 
 pub fn run(args: &Prove) -> Result<()> {
     let datastore = Datastore::open(&args.place.datastore).map_err(unreadable)?;
@@ -31,9 +31,9 @@ pub fn run(args: &Prove) -> Result<()> {
         .watch(|watch| prove(&datastore, &key, &config, watch))
         .map_err(unreadable)?;
     if args.json {
-        println!("{}", serde_json::json!(report));
+        output::result(serde_json::json!(report))?;
     } else {
-        print(&report);
+        print(&report)?;
     }
     judge(&report, !args.snapshot.is_empty())
 }
@@ -81,55 +81,61 @@ fn keys_there(report: &Report) -> String {
     }
 }
 
-fn print(report: &Report) {
+fn print(report: &Report) -> Result<()> {
     for snapshot in &report.snapshots {
-        print_snapshot(snapshot);
+        print_snapshot(snapshot)?;
     }
     for unreadable in &report.unreadable {
-        anstream::println!(
+        output::result(format_args!(
             "{} {}: {}",
             coloured(Verdict::Unknown),
             unreadable.path.display(),
             unreadable.what
-        );
+        ))?;
     }
     let totals = &report.totals;
-    anstream::println!(
-        "{} {} snapshots, {} of {} chunks, {} in {} s, with key {}",
+    output::result(format_args!(
+        "{} {}, {} of {} chunks, {} in {} s, with key {}",
         coloured(report.result),
-        totals.snapshots,
+        count(totals.snapshots, "snapshot"),
         totals.chunks.checked,
         totals.chunks.total,
         BinaryBytes(totals.bytes),
         totals.seconds,
         report.key.short()
-    );
+    ))
 }
 
-fn print_snapshot(snapshot: &SnapshotReport) {
+fn print_snapshot(snapshot: &SnapshotReport) -> Result<()> {
     let files = snapshot.files.len();
     let bytes = snapshot.files.iter().map(|file| file.bytes).sum();
     let text = match &snapshot.reason {
         Some(reason) => reason.clone(),
-        None => format!("{files} files, {}", BinaryBytes(bytes)),
+        None => format!("{}, {}", count(files as u64, "file"), BinaryBytes(bytes)),
     };
-    anstream::println!("{} {}: {text}", coloured(snapshot.result), snapshot.id);
+    output::result(format_args!(
+        "{} {}: {text}",
+        coloured(snapshot.result),
+        snapshot.id
+    ))?;
     for damage in &snapshot.damages {
-        anstream::println!("          manifest: {}", damage.what);
+        output::result(format_args!("          manifest: {}", damage.what))?;
     }
     for file in &snapshot.files {
-        print_damages(file);
+        print_damages(file)?;
     }
+    Ok(())
 }
 
-fn print_damages(file: &FileReport) {
+fn print_damages(file: &FileReport) -> Result<()> {
     for damage in &file.damages {
-        anstream::println!("          {}: {}", file.name, place(damage));
+        output::result(format_args!("          {}: {}", file.name, place(damage)))?;
     }
     let more = (file.damaged + file.unreadable).saturating_sub(file.damages.len() as u64);
     if more > 0 {
-        anstream::println!("          {}: and {more} more", file.name);
+        output::result(format_args!("          {}: and {more} more", file.name))?;
     }
+    Ok(())
 }
 
 fn place(damage: &Damage) -> String {

@@ -8,9 +8,9 @@ use pve_escrow::pbs::restore::{Config, Output, Report, restore};
 use pve_escrow::pbs::{Datastore, SnapshotId};
 
 use crate::args::Restore;
-use crate::commands::Watcher;
+use crate::commands::{Watcher, count};
 use crate::failure::{Failure, Result, unreadable};
-use crate::input;
+use crate::{input, output};
 
 pub fn run(args: &Restore) -> Result<()> {
     let datastore = Datastore::open(&args.datastore).map_err(unreadable)?;
@@ -52,22 +52,24 @@ pub fn run(args: &Restore) -> Result<()> {
 /// On standard error: standard output may be the archive.
 fn print(report: &Report) -> Result<()> {
     for damage in &report.damages {
-        eprintln!("damaged: {}: {}", report.archive, damage.what);
+        output::note(format_args!("damaged: {}: {}", report.archive, damage.what));
     }
     for hole in &report.holes {
         let end = hole.offset + hole.length;
-        eprintln!(
-            "zeros from {} to {end}: {} chunks, the first: {}",
-            hole.offset, hole.chunks, hole.first.what
-        );
+        output::note(format_args!(
+            "zeros from {} to {end}: {}, the first: {}",
+            hole.offset,
+            count(hole.chunks, "chunk"),
+            hole.first.what
+        ));
     }
-    eprintln!(
+    output::note(format_args!(
         "{}: {} of {} in {} s",
         report.archive,
         BinaryBytes(report.bytes),
         report.id,
         report.seconds
-    );
+    ));
     if report.is_sound() {
         Ok(())
     } else {
