@@ -63,7 +63,7 @@ deny: setup
 .PHONY: bench
 bench: setup
 	$(CARGO) build --release $(CARGO_FLAGS)
-	$(CARGO) build --release $(CARGO_FLAGS) -p pve-escrow --example derive
+	$(CARGO) build --release $(CARGO_FLAGS) -p pve-escrow --examples
 	tests/bench
 
 .PHONY: fuzz

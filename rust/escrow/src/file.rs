@@ -2,11 +2,12 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{ErrorKind, Read, Write};
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
-use nix::fcntl::{self, AT_FDCWD, Flock, FlockArg, OFlag, RenameFlags};
+use nix::fcntl::{self, AT_FDCWD, FlockArg, OFlag, RenameFlags};
 use nix::unistd::{self, LinkatFlags};
 use zeroize::Zeroizing;
 
@@ -208,7 +209,7 @@ impl Staged {
 
     fn look_and_rename(&self) -> nix::Result<()> {
         let directory = File::open(&self.directory).map_err(to_errno)?;
-        let _lock = Flock::lock(directory, FlockArg::LockExclusive).map_err(|(_, errno)| errno)?;
+        let _lock = Lock::new(&directory)?;
         match fs::symlink_metadata(&self.target) {
             Ok(_) => Err(Errno::EEXIST),
             Err(err) if err.kind() == ErrorKind::NotFound => {
@@ -236,6 +237,25 @@ impl Drop for Staged {
     /// After a rename there is nothing left to remove, after a link the second name is.
     fn drop(&mut self) {
         let _ = fs::remove_file(&self.temporary);
+    }
+}
+
+/// nix's own guard panics where unlocking fails; closing the file unlocks it then.
+struct Lock<'a>(&'a File);
+
+#[allow(deprecated, reason = "what nix names in its place is that guard")]
+impl<'a> Lock<'a> {
+    fn new(file: &'a File) -> nix::Result<Self> {
+        fcntl::flock(file.as_raw_fd(), FlockArg::LockExclusive)?;
+        Ok(Self(file))
+    }
+}
+
+#[allow(deprecated, reason = "as above")]
+impl Drop for Lock<'_> {
+    /// Not left to closing alone: a forked process may have the file open too.
+    fn drop(&mut self) {
+        let _ = fcntl::flock(self.0.as_raw_fd(), FlockArg::Unlock);
     }
 }
 

@@ -1,10 +1,9 @@
 //! The members of a key file, as they stand in its JSON.
 
 use base64::Engine;
-use base64::display::Base64Display;
 use base64::prelude::BASE64_STANDARD;
 use chrono::{DateTime, FixedOffset, Timelike};
-use serde::ser::SerializeStruct;
+use serde::ser::{Error as _, SerializeStruct};
 use serde::{Deserialize, Serialize, Serializer};
 use zeroize::Zeroizing;
 
@@ -205,11 +204,15 @@ impl<'a> From<&'a Kdf> for WriteKdf<'a> {
     }
 }
 
-/// Goes straight into the output, without a text in between that would have to be wiped.
+/// The text in between is wiped. base64's own `Display` leaves one on the stack.
 struct Base64<'a>(&'a [u8]);
 
 impl Serialize for Base64<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&Base64Display::new(self.0, &BASE64_STANDARD))
+        let mut text = Zeroizing::new(vec![0; self.0.len().div_ceil(3) * 4]);
+        let len = BASE64_STANDARD
+            .encode_slice(self.0, &mut text)
+            .map_err(S::Error::custom)?;
+        serializer.serialize_str(std::str::from_utf8(&text[..len]).map_err(S::Error::custom)?)
     }
 }

@@ -38,8 +38,8 @@ impl Operation for Create {
         forbids_core_dumps(call)
     }
 
-    fn named(&self) -> Vec<&'static str> {
-        vec!["code", "blob"]
+    fn named(&self) -> Vec<String> {
+        ["code", "blob"].map(str::to_owned).to_vec()
     }
 
     fn check(&self, room: &Path, end: End) -> Checked {
@@ -86,8 +86,8 @@ impl Operation for Unwrap {
         forbids_core_dumps(call)
     }
 
-    fn named(&self) -> Vec<&'static str> {
-        vec!["key"]
+    fn named(&self) -> Vec<String> {
+        vec!["key".to_owned()]
     }
 
     fn check(&self, room: &Path, end: End) -> Checked {
