@@ -45,6 +45,7 @@ lint: setup
 	@! grep -rnE 'perlmod|PVE::|/etc/pve' rust/escrow/src || \
 	{ echo "rust/escrow knows neither Perl nor where Proxmox VE keeps its files" >&2; exit 1; }
 	for file in $(PERL_MODULES); do perl -Iperl -T -c $$file || exit 1; done
+	podchecker --warnings $(PERL_MODULES) rust/rescue/*.pod
 	perlcritic --quiet --profile .perlcriticrc $(PERL_FILES)
 
 # perltidy's layout differs from version to version: Debian 13's is the one that counts.

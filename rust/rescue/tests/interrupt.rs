@@ -27,6 +27,16 @@ fn rescue(command: &str) -> Command {
     rescue
 }
 
+fn restore_into_pipe() -> Child {
+    rescue("restore")
+        .args(IMAGE)
+        .args(["--out", "-"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap()
+}
+
 fn interrupt(child: &Child) {
     kill(Pid::from_raw(child.id() as i32), Signal::SIGINT).unwrap();
 }
@@ -46,13 +56,7 @@ fn wait(mut child: Child) -> Option<i32> {
 /// A FIFO that nobody reads to its end holds it up in the middle of 12 MiB.
 #[test]
 fn a_restore_into_a_pipe_ends_when_told() {
-    let mut child = rescue("restore")
-        .args(IMAGE)
-        .args(["--out", "-"])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut child = restore_into_pipe();
     let mut some = [0; 4096];
     child
         .stdout
@@ -81,13 +85,7 @@ fn a_restore_into_a_pipe_ends_when_told() {
 
 #[test]
 fn a_reader_that_goes_away_is_an_error_without_a_panic() {
-    let mut child = rescue("restore")
-        .args(IMAGE)
-        .args(["--out", "-"])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut child = restore_into_pipe();
     drop(child.stdout.take());
     let mut errors = String::new();
     child
