@@ -1,4 +1,4 @@
-# make demo   the whole flow on a real key, in a minute
+# make demo   the whole flow on real keys and backups
 # make check  every test
 # make bench  how fast, as ratios measured in one run
 # make fuzz   the fuzz targets, FUZZ_SECONDS each
@@ -25,16 +25,24 @@ demo: build
 	tests/demo
 
 .PHONY: check
-check: lint check-rust check-perl
+check: lint check-rust check-perl check-demo
 
 .PHONY: check-rust
 check-rust: setup
 	$(CARGO) test $(CARGO_FLAGS) --workspace
 
 .PHONY: check-perl
-check-perl: setup
-	$(CARGO) build $(CARGO_FLAGS) --workspace
+check-perl: build-all
 	prove -T -r tests/perl rust/compat
+
+.PHONY: check-demo
+check-demo: build-all
+	tests/demo >/dev/null
+
+# with the tests: alone, dependencies would have fewer features and be built once more
+.PHONY: build-all
+build-all: setup
+	$(CARGO) build $(CARGO_FLAGS) --workspace --all-targets
 
 .PHONY: lint
 lint: setup
