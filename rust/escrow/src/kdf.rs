@@ -4,7 +4,7 @@ use pbkdf2::pbkdf2_hmac;
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
-use crate::romix;
+use crate::{Key, romix};
 
 /// Bytes of salt, always.
 pub const SALT: usize = 32;
@@ -77,8 +77,9 @@ impl Kdf {
     ///
     /// # Errors
     /// As [`Kdf::check`].
-    pub fn derive(&self, passphrase: &[u8]) -> Result<Zeroizing<[u8; 32]>, String> {
+    pub fn derive(&self, passphrase: &[u8]) -> Result<Key, String> {
         self.check()?;
+        // not given to the caller itself: moving it would leave a copy behind
         let mut key = Zeroizing::new([0; 32]);
         match self {
             Self::Scrypt { n, r, p, salt } => {
@@ -91,7 +92,7 @@ impl Kdf {
                 pbkdf2_hmac::<Sha256>(passphrase, salt, iter, &mut *key);
             }
         }
-        Ok(key)
+        Ok(Key::from_slice(&key[..]).expect("both have 32 bytes"))
     }
 }
 

@@ -7,12 +7,11 @@
 use std::path::Path;
 
 use chrono::{DateTime, FixedOffset, SecondsFormat, Utc};
-use zeroize::Zeroizing;
 
 use crate::aead::{self, Sealed};
 use crate::error::{Error, Result};
 use crate::kdf::Kdf;
-use crate::secret::redacted;
+use crate::secret::{on_wiped_stack, redacted};
 use crate::{Fingerprint, Key, SecretBytes, SecretString, file, json, wire};
 
 /// A key file that has the right form. Its key is not known to be what it claims before [`KeyFile::open`].
@@ -117,10 +116,12 @@ impl KeyFile {
 
     /// `None` if `secret` does not open it.
     pub(crate) fn decrypt(&self, kdf: &Kdf, sealed: &Sealed, secret: &str) -> Result<Option<Key>> {
-        let derived = kdf
-            .derive(secret.as_bytes())
-            .map_err(|why| self.unsupported(why))?;
-        aead::open(&derived, sealed)
+        let opened = on_wiped_stack(|| {
+            let derived = kdf.derive(secret.as_bytes())?;
+            Ok(aead::open(derived.as_bytes(), sealed))
+        });
+        opened
+            .map_err(|why| self.unsupported(why))?
             .map(|key| self.checked(key))
             .transpose()
     }
@@ -167,8 +168,12 @@ pub(crate) fn timestamp(time: &DateTime<FixedOffset>) -> String {
 /// Derives a key with fresh randomness and seals `key` under it.
 pub(crate) fn protect(key: &Key, secret: &str) -> Result<Protection> {
     let kdf = Kdf::new(random()?);
-    let derived: Zeroizing<[u8; 32]> = kdf.derive(secret.as_bytes()).map_err(Error::Refused)?;
-    let sealed = aead::seal(&derived, random()?, key);
+    let iv = random()?;
+    let sealed = on_wiped_stack(|| {
+        let derived = kdf.derive(secret.as_bytes())?;
+        Ok(aead::seal(derived.as_bytes(), iv, key))
+    });
+    let sealed = sealed.map_err(Error::Refused)?;
     Ok(Protection::Sealed(kdf, Box::new(sealed)))
 }
 

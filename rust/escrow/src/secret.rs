@@ -75,6 +75,25 @@ impl From<String> for SecretString {
     }
 }
 
+/// How much stack is overwritten: the ciphers and hashes need a small part of it.
+const STACK: usize = 16 * 1024;
+
+/// Does some work, and then overwrites the stack that it has used: libraries move what holds a key, such as AES' round
+/// keys, and each move leaves a copy behind that nobody wipes.
+pub(crate) fn on_wiped_stack<T>(work: impl FnOnce() -> T) -> T {
+    #[inline(never)]
+    fn below<T>(work: impl FnOnce() -> T) -> T {
+        work()
+    }
+    #[inline(never)]
+    fn wipe() {
+        [0_u8; STACK].zeroize();
+    }
+    let done = below(work);
+    wipe();
+    done
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
