@@ -140,7 +140,8 @@ impl Manifest {
             err => Fault::Manifest(err.to_string()),
         })?;
         // what is signed and what is used come from one and the same value
-        let wire = Wire::deserialize(&value).map_err(|err| Fault::Manifest(err.to_string()))?;
+        let wire = Wire::deserialize(&value)
+            .map_err(|err| Fault::Manifest(printable(&err.to_string())))?;
         if let Some(members) = value.as_object_mut() {
             members.remove("unprotected");
             members.remove("signature");
@@ -234,6 +235,15 @@ impl Wire {
         let time = time.to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
         SnapshotName::new(self.backup_type, &self.backup_id, &time)
     }
+}
+
+/// serde's texts quote what they found: in a forged manifest that may be long, or meant for a terminal.
+fn printable(text: &str) -> String {
+    let shown = |c: char| c.is_ascii_graphic() || c == ' ';
+    text.chars()
+        .take(200)
+        .map(|c| if shown(c) { c } else { '?' })
+        .collect()
 }
 
 fn each_once(files: Vec<FileInfo>) -> Result<Vec<FileInfo>, Fault> {

@@ -293,7 +293,7 @@ impl Task<'_> {
         Ok(())
     }
 
-    fn blob(&mut self, sink: &mut dyn Sink, target: &Path) -> Result<()> {
+    fn blob(&mut self, mut sink: &mut dyn Sink, target: &Path) -> Result<()> {
         let mut buffer = Buffer::default();
         if let Some(fault) = self
             .snapshot
@@ -304,7 +304,8 @@ impl Task<'_> {
         }
         let decoder = Decoder::new(self.crypt);
         self.report.bytes = decoder
-            .stream(&mut buffer, MAX_BLOB, self.info.mode(), sink)
+            // Rust 1.85 does not make a `dyn Write` of a `dyn Sink`, but of a pointer to one
+            .stream(&mut buffer, MAX_BLOB, self.info.mode(), &mut sink)
             .map_err(|err| match err {
                 StreamError::Fault(fault) => self.error(fault),
                 StreamError::Write(err) => Error::io("write", target, err),
