@@ -1,9 +1,12 @@
 //! `restore`
 
-use std::io::{Write, stdout};
+use std::fs::File;
+use std::io::stdout;
+use std::os::fd::AsFd;
 use std::path::Path;
 
 use indicatif::BinaryBytes;
+use nix::fcntl::{FcntlArg, fcntl};
 use pve_escrow::pbs::restore::{Config, Output, Report, restore};
 use pve_escrow::pbs::{Datastore, SnapshotId};
 
@@ -11,6 +14,9 @@ use crate::args::Restore;
 use crate::commands::{Watcher, count};
 use crate::failure::{Failure, Result, unreadable};
 use crate::{input, output};
+
+/// Bytes in a pipe: what every user may have.
+const PIPE: i32 = 1 << 20;
 
 pub fn run(args: &Restore) -> Result<()> {
     let datastore = Datastore::open(&args.datastore).map_err(unreadable)?;
@@ -23,7 +29,7 @@ pub fn run(args: &Restore) -> Result<()> {
         keep_going: args.keep_going,
         ..Config::default()
     };
-    let mut stream = stdout().lock();
+    let mut stream = standard_output()?;
     let watcher = Watcher::new(true)?;
     let output = if args.out == Path::new("-") {
         Output::Stream(&mut stream)
@@ -43,10 +49,18 @@ pub fn run(args: &Restore) -> Result<()> {
             )
         })
         .map_err(unreadable)?;
-    stream
-        .flush()
-        .map_err(|err| Failure::Other(format!("cannot write standard output: {err}")))?;
     print(&report)
+}
+
+/// Without the buffer for lines that the standard library puts before it.
+fn standard_output() -> Result<File> {
+    let fd = stdout()
+        .as_fd()
+        .try_clone_to_owned()
+        .map_err(|err| Failure::Other(format!("cannot write standard output: {err}")))?;
+    // fewer changes between us and the reader; what is not a pipe stays as it is
+    let _ = fcntl(&fd, FcntlArg::F_SETPIPE_SZ(PIPE));
+    Ok(fd.into())
 }
 
 /// On standard error: standard output may be the archive.
