@@ -65,6 +65,25 @@ Makes the key the live key at C<target>; the caller holds the lock for it. Retur
 if this key was there already) and C<kept>, where a displaced file was put: another key is only displaced
 if its fingerprint is named in C<displace>, and after a copy of it is in C<keep>.
 
+=item read_code({ code => WORDS })
+
+Reads what a person has typed so far of a recovery code: returns C<words>, in full and in their order, whether it is
+C<complete>, and whether the check characters were typed too (C<checked>). Dies of a word that can't be one of a code.
+
+=item find({ blobs => [TEXT, ...], code => WORDS })
+
+Finds the first blob that a code opens: returns its C<index> and C<fingerprint>, neither if there is none, and
+C<damages>, what is wrong with blobs that could not be tried.
+
+=item sign({ kind => 'kit' | 'record', text => TEXT, keyfile => PATH })
+
+Authenticates a kit or a record with its key. Returns its C<text> with the MAC.
+
+=item authenticate({ kind, text, keyfile => PATH, blob => TEXT, code => WORDS })
+
+Checks the MAC, with the key of C<keyfile> or that of C<blob> and C<code>; returns the key's C<fingerprint>. Nothing in a
+kit but its blobs may be used before that.
+
 =item prove({ datastore => DIRECTORY, keyfile => PATH, snapshots => [...], ... })
 
 Proves that a key opens what is in the directory of a datastore: the key of C<keyfile>, or that of C<blob> and C<code>.
@@ -144,7 +163,9 @@ my sub wrap ($name, $operation) {
 
 load();
 
-for my $name (qw(coverage create fingerprint inspect install prove unwrap verify)) {
+for my $name (
+    qw(authenticate coverage create find fingerprint inspect install prove read_code sign unwrap verify)
+) {
     no strict 'refs';
     no warnings qw(prototype redefine);
     my $operation = \&{"PVE::RS::Escrow::$name"};

@@ -63,6 +63,10 @@ impl Authentic for Kit {
     const PURPOSE: &'static str = "pve-escrow kit 1";
     const NAME: &'static str = "the kit";
 
+    fn fingerprint(&self) -> Fingerprint {
+        self.fingerprint
+    }
+
     fn mac(&self) -> Option<&str> {
         self.mac.as_deref()
     }

@@ -9,7 +9,7 @@ use serde_json::Value;
 use sha2::Sha256;
 
 use crate::error::{Error, Result};
-use crate::{Key, json};
+use crate::{Fingerprint, Key, json};
 
 const MEMBER: &str = "mac";
 
@@ -20,6 +20,8 @@ pub(crate) trait Authentic: Serialize {
     /// What messages call it.
     const NAME: &'static str;
 
+    /// The key that it belongs to, as it claims.
+    fn fingerprint(&self) -> Fingerprint;
     fn mac(&self) -> Option<&str>;
     fn set_mac(&mut self, mac: String);
 

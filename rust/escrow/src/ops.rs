@@ -1,7 +1,9 @@
 //! Whole operations, as the Perl bindings offer them. Names and members of their input and output are those of
 //! [`crate::schema`].
 
+pub mod code;
 pub mod datastore;
+pub mod document;
 
 use std::path::{Path, PathBuf};
 
@@ -11,7 +13,7 @@ use sha2::{Digest, Sha256};
 use crate::error::{Error, Result};
 use crate::fingerprint::Expected;
 use crate::seal::{self, Opened};
-use crate::{Fingerprint, KeyFile, RecoveryCode, SecretBytes, SecretString, file};
+use crate::{Fingerprint, Key, KeyFile, RecoveryCode, SecretBytes, SecretString, file};
 
 /// Input of [`fingerprint`], [`inspect`] and [`create`].
 #[derive(Debug, Deserialize)]
@@ -168,6 +170,17 @@ fn open(blob: &str, code: &SecretString, expect: Option<&Expected>) -> Result<(O
     let code = RecoveryCode::parse(code.as_str())?;
     let blob = KeyFile::parse(blob.as_bytes(), "the blob")?;
     Ok((seal::unwrap(&blob, &code, expect)?, blob))
+}
+
+/// The key of a key file, or of a blob and its code.
+fn key_of(keyfile: Option<&Path>, blob: Option<&str>, code: Option<&SecretString>) -> Result<Key> {
+    match (keyfile, blob, code) {
+        (Some(path), None, None) => KeyFile::read(path)?.open(None),
+        (None, Some(blob), Some(code)) => Ok(open(blob, code, None)?.0.key),
+        _ => Err(Error::Refused(
+            "this needs a key file, or a blob and its code".to_owned(),
+        )),
+    }
 }
 
 /// A blob, its recovery code, and where its key goes.

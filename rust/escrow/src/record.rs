@@ -64,6 +64,10 @@ impl Authentic for Record {
     const PURPOSE: &'static str = "pve-escrow record 1";
     const NAME: &'static str = "the record";
 
+    fn fingerprint(&self) -> Fingerprint {
+        self.fingerprint
+    }
+
     fn mac(&self) -> Option<&str> {
         self.mac.as_deref()
     }
@@ -107,10 +111,16 @@ impl Record {
     /// # Errors
     /// As [`crate::kit::Kit::read`].
     pub fn read(path: &Path) -> Result<Self> {
-        let what = path.display().to_string();
-        let bytes = file::read(path)?;
-        json::check_version(&bytes, &what, VERSION)?;
-        json::parse(&bytes, &what)
+        Self::parse(&file::read(path)?, &path.display().to_string())
+    }
+
+    /// Parses the content of a record that messages will call `what`.
+    ///
+    /// # Errors
+    /// As [`Record::read`].
+    pub fn parse(bytes: &[u8], what: &str) -> Result<Self> {
+        json::check_version(bytes, what, VERSION)?;
+        json::parse(bytes, what)
     }
 
     /// Authenticates the record with its key.

@@ -1,6 +1,8 @@
 //! The schema of every operation's input and output: the one source for Perl, the API and the documentation.
 
+mod code;
 mod datastore;
+mod document;
 mod json;
 mod key;
 
@@ -19,7 +21,13 @@ pub struct Operation {
 
 /// All operations.
 pub fn operations() -> impl Iterator<Item = &'static Operation> {
-    key::OPERATIONS.iter().chain(datastore::OPERATIONS)
+    let rooms = [
+        code::OPERATIONS,
+        datastore::OPERATIONS,
+        document::OPERATIONS,
+        key::OPERATIONS,
+    ];
+    rooms.into_iter().flatten()
 }
 
 /// The operation of that name.

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use proxmox_schema::ObjectSchemaType;
-use pve_escrow::ops::{self, datastore};
+use pve_escrow::ops::{self, code, datastore, document};
 use pve_escrow::schema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -80,6 +80,25 @@ fn every_operation() {
     let installed = run("install", ops::install, input);
     assert_eq!(installed["changed"], true);
 
+    let read = run(
+        "read_code",
+        code::read_code,
+        json!({"code": "abac GOLDFISH"}),
+    );
+    assert_eq!(
+        read,
+        json!({"words": ["abacus", "goldfish"], "complete": false, "checked": false})
+    );
+    let read = run("read_code", code::read_code, json!({"code": CODE}));
+    assert_eq!(read["complete"], true);
+    let found = run(
+        "find",
+        code::find,
+        json!({"blobs": ["rubbish", blob], "code": CODE}),
+    );
+    assert_eq!(found["index"], 1);
+    assert_eq!(found["damages"].as_array().unwrap().len(), 1);
+
     let coverage = run(
         "coverage",
         datastore::coverage,
@@ -108,6 +127,50 @@ fn every_operation() {
         run("prove", datastore::prove, input)["totals"]["snapshots"],
         1
     );
+}
+
+#[test]
+fn documents() {
+    let vectors = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../../tests/vectors/keys")
+        .canonicalize()
+        .unwrap();
+    let blob = std::fs::read_to_string(vectors.join("live.escrow-by-client.enc")).unwrap();
+    let live = vectors.join("live.enc");
+    let fingerprint =
+        ops::fingerprint(&serde_json::from_value(json!({"keyfile": live})).unwrap()).unwrap();
+    let seal =
+        json!({"id": "1", "by": "root@pam", "created": "2026-11-21T19:31:17+00:00", "blob": blob});
+    for kind in ["kit", "record"] {
+        let mut content = json!({
+            "version": 1,
+            "fingerprint": fingerprint.fingerprint,
+            "seals": [seal],
+        });
+        if kind == "kit" {
+            content["created"] = "2026-11-21T19:31:17+00:00".into();
+            content["program"] = "pve-escrow 0.1.0".into();
+        }
+        let input = json!({"kind": kind, "text": content.to_string(), "keyfile": live});
+        let signed = run("sign", document::sign, input);
+        let text = signed["text"].as_str().unwrap();
+        for input in [
+            json!({"kind": kind, "text": text, "keyfile": live}),
+            json!({"kind": kind, "text": text, "blob": blob, "code": CODE}),
+        ] {
+            run("authenticate", document::authenticate, input);
+        }
+        for (text, keyfile, expected) in [
+            (text.replace("root@pam", "evil@pam"), "live.enc", "MAC"),
+            (content.to_string(), "live.enc", "no MAC"),
+            (text.to_owned(), "other.enc", "fingerprint differs"),
+        ] {
+            let input = json!({"kind": kind, "text": text, "keyfile": vectors.join(keyfile)});
+            let input = serde_json::from_value(input).unwrap();
+            let err = document::authenticate(&input).unwrap_err().to_string();
+            assert!(err.contains(expected), "{kind}: {err}");
+        }
+    }
 }
 
 #[test]

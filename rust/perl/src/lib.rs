@@ -13,7 +13,9 @@ pub mod export {
     //! See [`pve_escrow::ops`] for what each function does and how it fails.
 
     use anyhow::Error;
+    use pve_escrow::ops::code::{self, Find, Found, ReadCode, Typed};
     use pve_escrow::ops::datastore::{self, Place, Prove};
+    use pve_escrow::ops::document::{self, Authenticate, Sign, Signed};
     use pve_escrow::ops::{
         self, Created, Inspected, Install, Installed, Named, OfKeyFile, Unwrap, Verified, Verify,
     };
@@ -74,6 +76,42 @@ pub mod export {
     #[export]
     pub fn install(input: Install) -> Result<Installed, Error> {
         Ok(ops::install(&input)?)
+    }
+
+    /// Reads a recovery code that may not be complete yet.
+    ///
+    /// # Errors
+    /// As [`code::read_code`].
+    #[export]
+    pub fn read_code(input: Typed) -> Result<ReadCode, Error> {
+        Ok(code::read_code(&input)?)
+    }
+
+    /// Finds the blob that a code opens.
+    ///
+    /// # Errors
+    /// As [`code::find`].
+    #[export]
+    pub fn find(input: Find) -> Result<Found, Error> {
+        Ok(code::find(&input)?)
+    }
+
+    /// Signs a kit or a record.
+    ///
+    /// # Errors
+    /// As [`document::sign`].
+    #[export]
+    pub fn sign(input: Sign) -> Result<Signed, Error> {
+        Ok(document::sign(&input)?)
+    }
+
+    /// Is a kit or a record as a holder of its key made it?
+    ///
+    /// # Errors
+    /// As [`document::authenticate`].
+    #[export]
+    pub fn authenticate(input: Authenticate) -> Result<Verified, Error> {
+        Ok(document::authenticate(&input)?)
     }
 
     /// Proves that a key opens what is in a datastore.

@@ -4,12 +4,12 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
-use super::open;
-use crate::error::{Error, Result};
+use super::key_of;
+use crate::SecretString;
+use crate::error::Result;
 use crate::pbs::coverage::Coverage;
 use crate::pbs::prove::{Config, Depth, Report};
 use crate::pbs::{self, Datastore, Namespace, Scope, SnapshotName, Watch};
-use crate::{Key, KeyFile, SecretString};
 
 /// Which directory, and which namespaces of it.
 #[derive(Debug, Deserialize)]
@@ -84,15 +84,10 @@ pub fn prove(input: &Prove) -> Result<Report> {
         (_, Some(most)) => config.depth = Depth::Sample(most),
         _ => {}
     }
-    pbs::prove::prove(&datastore, &key(input)?, &config, Watch::nobody())
-}
-
-fn key(input: &Prove) -> Result<Key> {
-    match (&input.keyfile, &input.blob, &input.code) {
-        (Some(path), None, None) => KeyFile::read(path)?.open(None),
-        (None, Some(blob), Some(code)) => Ok(open(blob, code, None)?.0.key),
-        _ => Err(Error::Refused(
-            "a proof needs a key file, or a blob and its code".to_owned(),
-        )),
-    }
+    let key = key_of(
+        input.keyfile.as_deref(),
+        input.blob.as_deref(),
+        input.code.as_ref(),
+    )?;
+    pbs::prove::prove(&datastore, &key, &config, Watch::nobody())
 }

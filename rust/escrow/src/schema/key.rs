@@ -65,7 +65,7 @@ const NAMED: ObjectSchema = ObjectSchema::new(
         ("verified", false, &VERIFIED),
     ],
 );
-const ONLY_FINGERPRINT: ObjectSchema = ObjectSchema::new(
+pub(super) const ONLY_FINGERPRINT: ObjectSchema = ObjectSchema::new(
     "The key that was opened.",
     &[("fingerprint", false, &FINGERPRINT)],
 );

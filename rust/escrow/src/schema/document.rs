@@ -1,0 +1,46 @@
+//! Operations on kits and records.
+
+use proxmox_schema::{ApiStringFormat, EnumEntry, ObjectSchema, Schema, StringSchema};
+
+use super::Operation;
+use super::key::{BLOB, CODE, KEYFILE, ONLY_FINGERPRINT};
+
+const KIND: Schema = StringSchema::new("What it is.")
+    .format(&ApiStringFormat::Enum(&[
+        EnumEntry::new("kit", "What may leave the cluster."),
+        EnumEntry::new("record", "What the cluster remembers of a key."),
+    ]))
+    .schema();
+const TEXT: Schema = StringSchema::new("Its content.")
+    .min_length(1)
+    .max_length(65536)
+    .schema();
+
+pub(super) const OPERATIONS: &[Operation] = &[
+    Operation {
+        name: "authenticate",
+        input: ObjectSchema::new(
+            "Checks that a kit or a record is as a holder of its key made it.",
+            &[
+                ("blob", true, &BLOB),
+                ("code", true, &CODE),
+                ("keyfile", true, &KEYFILE),
+                ("kind", false, &KIND),
+                ("text", false, &TEXT),
+            ],
+        ),
+        output: ONLY_FINGERPRINT,
+    },
+    Operation {
+        name: "sign",
+        input: ObjectSchema::new(
+            "Authenticates a kit or a record with its key.",
+            &[
+                ("keyfile", false, &KEYFILE),
+                ("kind", false, &KIND),
+                ("text", false, &TEXT),
+            ],
+        ),
+        output: ObjectSchema::new("The kit or the record.", &[("text", false, &TEXT)]),
+    },
+];
