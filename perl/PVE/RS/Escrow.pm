@@ -59,7 +59,7 @@ Opens a blob. Returns the C<fingerprint> of its key. C<expect> is optional and m
 
 Writes the key to a new key file, mode 0600. Returns its C<fingerprint>. Nothing may exist at C<out>.
 
-=item install({ blob, code, expect, target => PATH, displace => FINGERPRINT, keep => DIRECTORY })
+=item install({ keyfile | blob and code, expect, target => PATH, displace => FINGERPRINT, keep => DIRECTORY })
 
 Makes the key the live key at C<target>; the caller holds the lock for it. Returns C<fingerprint>, C<changed> (false
 if this key was there already) and C<kept>, where a displaced file was put: another key is only displaced

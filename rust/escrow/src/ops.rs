@@ -172,14 +172,14 @@ fn open(blob: &str, code: &SecretString, expect: Option<&Expected>) -> Result<(O
     Ok((seal::unwrap(&blob, &code, expect)?, blob))
 }
 
+const KEY_NEEDED: &str = "this needs a key file, or a blob and its code";
+
 /// The key of a key file, or of a blob and its code.
 fn key_of(keyfile: Option<&Path>, blob: Option<&str>, code: Option<&SecretString>) -> Result<Key> {
     match (keyfile, blob, code) {
         (Some(path), None, None) => KeyFile::read(path)?.open(None),
         (None, Some(blob), Some(code)) => Ok(open(blob, code, None)?.0.key),
-        _ => Err(Error::Refused(
-            "this needs a key file, or a blob and its code".to_owned(),
-        )),
+        _ => Err(Error::Refused(KEY_NEEDED.to_owned())),
     }
 }
 
@@ -209,14 +209,16 @@ pub fn unwrap(input: &Unwrap) -> Result<Verified> {
     Ok(Verified { fingerprint })
 }
 
-/// A blob, its recovery code, and the place of a live key.
+/// A key, and the place of a live key.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Install {
-    /// The content of a sealed key file.
-    pub blob: String,
-    /// The recovery code as typed.
-    pub code: SecretString,
+    /// Path of a plain key file, for those who hold a lock and can't wait for a key derivation; or
+    pub keyfile: Option<PathBuf>,
+    /// the content of a sealed one, with
+    pub blob: Option<String>,
+    /// its recovery code.
+    pub code: Option<SecretString>,
     /// The key that is expected.
     pub expect: Option<Expected>,
     /// Path of the live key file.
@@ -240,7 +242,26 @@ pub struct Installed {
     pub kept: Option<PathBuf>,
 }
 
-/// Makes the key of a blob the live key at a place.
+impl Install {
+    /// The key file that is to be written, plain, and whose key that is.
+    fn source(&self) -> Result<(KeyFile, Fingerprint)> {
+        if let (Some(path), None, None) = (&self.keyfile, &self.blob, &self.code) {
+            let file = KeyFile::read(path)?;
+            let key = file.open(None)?;
+            let fingerprint = Fingerprint::of(&key);
+            seal::check_expected(self.expect.as_ref(), fingerprint)?;
+            return Ok((KeyFile::plain(key, file.created), fingerprint));
+        }
+        let (Some(blob), Some(code), None) = (&self.blob, &self.code, &self.keyfile) else {
+            return Err(Error::Refused(KEY_NEEDED.to_owned()));
+        };
+        let (opened, blob) = open(blob, code, self.expect.as_ref())?;
+        let fingerprint = opened.fingerprint;
+        Ok((opened.into_key_file(&blob), fingerprint))
+    }
+}
+
+/// Makes the key of a blob, or that of a key file, the live key at a place.
 ///
 /// The caller holds the lock that keeps others from writing there.
 ///
@@ -248,9 +269,8 @@ pub struct Installed {
 /// As [`verify`]; [`Error::Refused`] over another key that is not named or could not be kept. Then it is still there.
 pub fn install(input: &Install) -> Result<Installed> {
     let present = Present::read(&input.target)?;
-    let (opened, blob) = open(&input.blob, &input.code, input.expect.as_ref())?;
-    let fingerprint = opened.fingerprint;
-    let content = opened.into_key_file(&blob).to_json();
+    let (file, fingerprint) = input.source()?;
+    let content = file.to_json();
     let installed = |changed, kept| Installed {
         fingerprint,
         changed,

@@ -37,6 +37,9 @@ pub struct Seal {
     /// When a newer seal took its place. Its code still opens it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub superseded: Option<String>,
+    /// When it was given up: pending, or on somebody's order. The blob stays, for its code may still be somewhere.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dropped: Option<String>,
 }
 
 /// All seals of one key.
@@ -89,6 +92,7 @@ impl Seal {
             confirmed: None,
             last_verified: None,
             superseded: None,
+            dropped: None,
         }
     }
 }

@@ -79,6 +79,8 @@ fn every_operation() {
     });
     let installed = run("install", ops::install, input);
     assert_eq!(installed["changed"], true);
+    let input = json!({"keyfile": key("live.enc"), "target": target, "expect": LIVE});
+    assert_eq!(run("install", ops::install, input)["changed"], false);
 
     let read = run(
         "read_code",

@@ -70,8 +70,9 @@ fn child() {
     })
     .unwrap();
     ops::install(&Install {
-        blob: blob(),
-        code: code(),
+        keyfile: None,
+        blob: Some(blob()),
+        code: Some(code()),
         expect: None,
         target: room.join("other.enc"),
         displace,

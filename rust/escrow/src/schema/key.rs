@@ -130,13 +130,14 @@ pub(super) const OPERATIONS: &[Operation] = &[
     Operation {
         name: "install",
         input: ObjectSchema::new(
-            "Makes the key of a blob the live key at a place, never over another one unasked.",
+            "Makes the key of a blob, or that of a key file, the live key at a place, never over another one unasked.",
             &[
-                ("blob", false, &BLOB),
-                ("code", false, &CODE),
+                ("blob", true, &BLOB),
+                ("code", true, &CODE),
                 ("displace", true, &DISPLACE),
                 ("expect", true, &EXPECT),
                 ("keep", true, &KEEP),
+                ("keyfile", true, &KEYFILE),
                 ("target", false, &TARGET),
             ],
         ),
