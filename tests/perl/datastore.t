@@ -62,7 +62,7 @@ subtest 'prove with a blob and its code' => sub {
     ok(!defined(eval { prove(%open, code => $WORDS =~ s/abacus/zoom/r) }), 'wrong code');
     like($@, qr/^wrong recovery code/, 'wrong code: text');
     ok(!defined(eval { prove(%open, code => $WORDS, keyfile => $LIVE) }), 'two keys');
-    like($@, qr/^refused: a proof needs a key file, or a blob and its code$/, 'two keys: text');
+    like($@, qr/^refused: this needs a key file, or a blob and its code$/, 'two keys: text');
 };
 
 subtest 'another key proves nothing' => sub {

@@ -112,9 +112,9 @@ my $LIB = 'pve_escrow_rs';
 
 # In a source tree the library that was built last, else the installed one.
 my sub find_library() {
-    my ($tree) = __FILE__ =~ m{^(.*)/perl/PVE/RS/[^/]+$};
+    my ($tree) = __FILE__ =~ m{^(.*/|)perl/PVE/RS/[^/]+$};
     my @built =
-        defined($tree) ? grep { -e } map { "$tree/target/$_/lib$LIB.so" } qw(debug release) : ();
+        defined($tree) ? grep { -e } map { "${tree}target/$_/lib$LIB.so" } qw(debug release) : ();
     my ($newest) = sort { -M $a <=> -M $b } @built;
     my ($installed) = grep { -e } map { "$_/auto/lib$LIB.so" } @INC;
     return $newest // $installed
