@@ -1,0 +1,222 @@
+package PVE::API2::Cluster::Escrow;
+
+use v5.36;
+
+use PVE::JSONSchema qw(get_standard_option);
+use PVE::Storage;
+
+use PVE::Escrow::Access;
+use PVE::Escrow::Code;
+use PVE::Escrow::Config;
+use PVE::Escrow::Schema;
+
+use base qw(PVE::RESTHandler);
+
+=head1 NAME
+
+PVE::API2::Cluster::Escrow - what lies below /cluster/escrow
+
+=cut
+
+my $OPERATOR = {
+    description => "root\@pam, or a user named in 'operators' of /etc/pve/escrow.cfg who has Datastore.Allocate on"
+        . " /storage. No API tokens.",
+    user => 'all',
+};
+
+my $ROOT = { description => 'root@pam only.', user => 'all' };
+
+my $NAME = {
+    description => 'Name of a kept key: the SHA-256 of its file.',
+    type => 'string',
+    pattern => '[0-9a-f]{64}',
+};
+my $FINGERPRINT = PVE::Escrow::Schema::result('verify', 'fingerprint');
+
+my sub text ($description, %more) {
+    return { description => $description, type => 'string', %more };
+}
+
+my sub parameters (%properties) {
+    return { additionalProperties => 0, properties => \%properties };
+}
+
+my sub object (%properties) {
+    return { type => 'object', properties => \%properties };
+}
+
+my sub list ($items, %more) {
+    return { type => 'array', items => $items, %more };
+}
+
+__PACKAGE__->register_method({
+    name => 'index',
+    path => '',
+    method => 'GET',
+    description => 'The state of each storage with encrypted backups that the caller may audit.',
+    protected => 1,
+    permissions => {
+        description => 'Only storages on which the caller has Datastore.Audit are listed.',
+        user => 'all',
+    },
+    parameters => parameters(),
+    returns => list(
+        object(
+            configured => text('The key that storage.cfg names.', optional => 1),
+            live => text('The key in the key file, computed.', optional => 1),
+            next => text('The command to run next.', optional => 1),
+            seals => { type => 'integer', description => 'Active seals of the key.', minimum => 0 },
+            state => text('In one word.'),
+            storage => get_standard_option('pve-storage-id'),
+            text => text('In a sentence.'),
+        ),
+    ),
+    code => sub ($param) {
+        require PVE::Escrow::Status;
+        my $ids = PVE::Storage::config()->{ids};
+        my @visible = grep { PVE::Escrow::Access::may_audit($_) } PVE::Escrow::Storage::ids();
+        return [map { PVE::Escrow::Status::row($_, $ids->{$_}) } @visible];
+    },
+});
+
+__PACKAGE__->register_method({
+    name => 'keys',
+    path => 'keys',
+    method => 'GET',
+    description => 'All keys that this cluster knows of: those of storages, kept ones, and those with a record.',
+    protected => 1,
+    allowtoken => 0,
+    permissions => $OPERATOR,
+    parameters => parameters(),
+    returns => list(
+        object(
+            fingerprint => text('The key, computed; none if its file could not be read as one.', optional => 1),
+            from => text('Where a kept key was found first.', optional => 1),
+            kept => list($NAME),
+            seals => { type => 'integer', description => 'Active seals.', minimum => 0 },
+            state => text('Does a storage have it?', enum => [qw(live orphaned)]),
+            storages => list(get_standard_option('pve-storage-id')),
+            time => text('When a kept key was found first.', optional => 1),
+        ),
+        links => [{ rel => 'child', href => '{name}' }],
+    ),
+    code => sub ($param) {
+        PVE::Escrow::Access::operator();
+        require PVE::Escrow::Keys;
+        return PVE::Escrow::Keys::all();
+    },
+});
+
+__PACKAGE__->register_method({
+    name => 'seal',
+    path => 'keys/{name}',
+    method => 'POST',
+    description => 'Seals a kept key under a new recovery code. The seal is pending until that is confirmed.',
+    protected => 1,
+    allowtoken => 0,
+    permissions => $OPERATOR,
+    parameters => parameters(
+        label => text('Who holds the code, or where it is kept.', maxLength => 128, optional => 1),
+        name => $NAME,
+        replace => text('The pending seal that is given up.', pattern => '[0-9a-z]{1,16}', optional => 1),
+    ),
+    returns => object(
+        check => PVE::Escrow::Schema::result('create', 'check'),
+        code => PVE::Escrow::Schema::result('create', 'code'),
+        fingerprint => $FINGERPRINT,
+        id => text('Id of the seal.'),
+    ),
+    code => sub ($param) {
+        my $user = PVE::Escrow::Access::operator();
+        require PVE::Escrow::Keys;
+        return PVE::Escrow::Seal::create(
+            PVE::Escrow::Keys::kept_file($param->{name}),
+            { by => $user, label => $param->{label}, replace => $param->{replace} },
+        );
+    },
+});
+
+__PACKAGE__->register_method({
+    name => 'confirm',
+    path => 'keys/{name}',
+    method => 'PUT',
+    description => 'Makes a pending seal of a kept key active, once its code has opened the stored blob.',
+    protected => 1,
+    allowtoken => 0,
+    permissions => $OPERATOR,
+    parameters => parameters(
+        id => text('Id of the seal.', pattern => '[0-9a-z]{1,16}'),
+        name => $NAME,
+        PVE::Escrow::Code::parameters(),
+    ),
+    returns => object(
+        fingerprint => $FINGERPRINT,
+        superseded => list(text('Id of an older seal.')),
+    ),
+    code => sub ($param) {
+        PVE::Escrow::Access::operator();
+        my $code = PVE::Escrow::Code::take($param);
+        require PVE::Escrow::Keys;
+        my $file = PVE::Escrow::Keys::kept_file($param->{name});
+        my $key = PVE::RS::Escrow::fingerprint({ keyfile => $file });
+        return PVE::Escrow::Seal::confirm($key->{fingerprint}, $param->{id}, $code, $file);
+    },
+});
+
+__PACKAGE__->register_method({
+    name => 'forget',
+    path => 'keys/{name}',
+    method => 'DELETE',
+    description => 'Destroys a kept key. Refused for one that a storage has now. Deleting is not shredding: the blocks of the'
+        . ' disk, and backups of the node, may still hold it.',
+    protected => 1,
+    allowtoken => 0,
+    permissions => $OPERATOR,
+    parameters => parameters(name => $NAME),
+    returns => { type => 'null' },
+    code => sub ($param) {
+        PVE::Escrow::Access::operator();
+        require PVE::Escrow::Keys;
+        PVE::Escrow::Keys::forget($param->{name});
+        return;
+    },
+});
+
+__PACKAGE__->register_method({
+    name => 'config',
+    path => 'config',
+    method => 'GET',
+    description => 'The settings of the add-on.',
+    protected => 1,
+    permissions => { check => ['perm', '/storage', ['Datastore.Audit']] },
+    parameters => parameters(),
+    returns => object(PVE::Escrow::Config::schema()->{properties}->%*),
+    code => sub ($param) {
+        return PVE::Escrow::Config::get();
+    },
+});
+
+# who may name operators may make themselves one, and then obtain keys
+__PACKAGE__->register_method({
+    name => 'set_config',
+    path => 'config',
+    method => 'PUT',
+    description => 'Changes the settings of the add-on.',
+    protected => 1,
+    allowtoken => 0,
+    permissions => $ROOT,
+    parameters => parameters(
+        PVE::Escrow::Config::schema()->{properties}->%*,
+        delete => text('Settings to go back to their defaults.', format => 'pve-configid-list', optional => 1),
+    ),
+    returns => { type => 'null' },
+    code => sub ($param) {
+        PVE::Escrow::Access::root();
+        require PVE::Escrow::Records;
+        my @delete = split(m/[,;\s]+/, delete($param->{delete}) // '');
+        PVE::Escrow::Records::change_config(sub { PVE::Escrow::Config::update($param, \@delete) });
+        return;
+    },
+});
+
+1;

@@ -1,0 +1,507 @@
+package PVE::CLI::pveescrow;
+
+use v5.36;
+
+use Fcntl qw(O_CREAT O_EXCL O_NOFOLLOW O_WRONLY);
+
+use PVE::CLIHandler;
+use PVE::INotify;
+use PVE::JSONSchema qw(get_standard_option);
+use PVE::RPCEnvironment;
+use PVE::Storage;
+
+use PVE::API2::Cluster::Escrow;
+use PVE::API2::Storage::Escrow;
+use PVE::Escrow::Code;
+use PVE::Escrow::Doctor;
+use PVE::Escrow::Keep;
+use PVE::Escrow::Keys;
+use PVE::Escrow::Recover;
+use PVE::Escrow::Terminal;
+
+use base qw(PVE::CLIHandler);
+
+my $STORAGE = 'PVE::API2::Storage::Escrow';
+my $CLUSTER = 'PVE::API2::Cluster::Escrow';
+
+my $NODE = PVE::INotify::nodename();
+
+sub setup_environment {
+    die "please run as root\n" if $> != 0;
+    PVE::RPCEnvironment->setup_default_cli_env();
+    return;
+}
+
+my $CODE_FILE = {
+    description => "A file with the recovery code in it, root's and mode 0600; '-' for standard input. Without it, the"
+        . ' words are asked for.',
+    type => 'string',
+    optional => 1,
+};
+
+my sub text ($description, %more) {
+    return { description => $description, type => 'string', %more };
+}
+
+my sub parameters (%properties) {
+    return { additionalProperties => 0, properties => \%properties };
+}
+
+my sub storage_option (%more) {
+    return get_standard_option('pve-storage-id', \%more);
+}
+
+# from standard input, a file, or the person at the terminal
+my sub code ($param, $what) {
+    my $file = delete $param->{'code-file'};
+    return PVE::Escrow::Terminal->new()->ask_code($what) if !defined($file);
+    return PVE::Escrow::Code::from_file($file) if $file ne '-';
+    my $code = do { local $/; <STDIN> };
+    return $code // die "no recovery code on standard input\n";
+}
+
+my sub call ($class, $method, $param) {
+    return $class->$method({ $class eq $STORAGE ? (node => $NODE) : (), %$param });
+}
+
+my sub read_text ($file) {
+    open(my $fh, '<:encoding(UTF-8)', $file) or die "cannot open $file: $!\n";
+    die "$file is not a regular file\n" if !-f $fh;
+    read($fh, my $text, 65537) // die "cannot read $file: $!\n";
+    die "$file is larger than a kit can be\n" if length($text) > 65536;
+    return $text;
+}
+
+# a new file that only root can read
+my sub write_new ($file, $text) {
+    sysopen(my $fh, $file, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600)
+        or die "cannot create $file: $!\n";
+    my $done = print({$fh} $text) && $fh->flush && $fh->sync && close($fh);
+    my $err = $!;
+    return if $done;
+    unlink($file);
+    die "cannot write $file: $err\n";
+}
+
+my sub confirm_shown ($what, $seal, $confirm) {
+    my $terminal = PVE::Escrow::Terminal->new();
+    $terminal->show_code($seal, $what);
+    for my $left (2, 1, 0) {
+        my $done = eval { $confirm->($terminal->ask_code($what)); 1 };
+        return if $done;
+        $terminal->say("    $@");
+        $terminal->say("    Once more, please.\n") if $left;
+    }
+    die "the seal is still pending, and the words were not shown again\n";
+}
+
+# Make, show, have typed back. With a file, the rest is for 'confirm'.
+my sub seal ($what, $param, $make, $confirm) {
+    my $out = delete $param->{'code-out'};
+    PVE::Escrow::Terminal->new() if !defined($out);
+    my $seal = $make->($param);
+    my $short = substr($seal->{fingerprint}, 0, 23);
+    if (defined($out)) {
+        write_new($out, "$seal->{code}\n");
+        say "key $short: seal $seal->{id} is pending, its code is in $out";
+        return;
+    }
+    my $next = "To begin anew: the same command with --replace $seal->{id}\n";
+    eval { confirm_shown($what, $seal, sub ($code) { $confirm->($seal->{id}, $code) }); 1 }
+        or die "$@$next";
+    say "key $short is sealed: the words open seal $seal->{id}.";
+    return;
+}
+
+my sub seal_storage ($storeid, $param) {
+    return seal(
+        "storage '$storeid'",
+        $param,
+        sub ($param) { return call($STORAGE, 'create', { %$param, storage => $storeid }) },
+        sub ($id, $code) {
+            return call($STORAGE, 'confirm', { storage => $storeid, id => $id, code => $code });
+        },
+    );
+}
+
+# one storage for each key that has no seal
+my sub unsealed () {
+    my %seen;
+    return grep { !$seen{ $_->{live} }++ }
+        grep { $_->{state} eq 'unsealed' || $_->{state} eq 'pending' } call($CLUSTER, 'index', {})->@*;
+}
+
+my %NEW_SEAL = (
+    'code-out' => text('Write the code to this new file, in place of showing it. The seal stays pending.', optional => 1),
+    label => text('Who holds the code, or where it is kept.', maxLength => 128, optional => 1),
+    replace => text('The pending seal that is given up.', pattern => '[0-9a-z]{1,16}', optional => 1),
+);
+
+__PACKAGE__->register_method({
+    name => 'overview',
+    path => 'overview',
+    method => 'GET',
+    description => 'Says what to do next on this node.',
+    parameters => parameters(),
+    returns => { type => 'null' },
+    code => sub ($param) {
+        my @rows = grep { $_->{state} ne 'unencrypted' } call($CLUSTER, 'index', {})->@*;
+        my @open = grep { $_->{state} ne 'sealed' } @rows;
+        say scalar(@rows) . " storages have a key, " . (@rows - @open) . " of these are sealed.";
+        say @open ? "$open[0]->{storage}: $open[0]->{text}" : 'Nothing is to be done. Try a code now and then.';
+        say 'Next: ' . (@open ? $open[0]->{next} // 'pveescrow doctor'
+            : @rows ? "pveescrow verify $rows[0]->{storage}" : 'pveescrow doctor');
+        return;
+    },
+});
+
+__PACKAGE__->register_method({
+    name => 'status',
+    path => 'status',
+    method => 'GET',
+    description => 'Would the backups survive the loss of this cluster? Of one storage, with its seals, or of all.',
+    parameters => parameters(storage => storage_option(optional => 1)),
+    returns => { type => 'any' },
+    code => sub ($param) {
+        return call($CLUSTER, 'index', {}) if !defined($param->{storage});
+        return call($STORAGE, 'status', $param);
+    },
+});
+
+__PACKAGE__->register_method({
+    name => 'create',
+    path => 'create',
+    method => 'POST',
+    description => 'Seals the key of a storage under ten words: shows them, and has them typed back.',
+    parameters => parameters(
+        storage => storage_option(optional => 1),
+        all => {
+            description => 'One seal for every key in use that has none.', type => 'boolean', optional => 1,
+        },
+        %NEW_SEAL,
+    ),
+    returns => { type => 'null' },
+    code => sub ($param) {
+        my ($storeid, $all) = delete $param->@{qw(storage all)};
+        die "name a storage, or --all\n" if !defined($storeid) && !$all || defined($storeid) && $all;
+        return seal_storage($storeid, $param) if defined($storeid);
+        die "--code-out and --replace are for one storage\n" if $param->{'code-out'} || $param->{replace};
+        my @unsealed = unsealed();
+        say 'every key in use is sealed' if !@unsealed;
+        for my $row (@unsealed) {
+            my ($pending) = grep { $_->{state} eq 'pending' }
+                call($STORAGE, 'status', { storage => $row->{storage} })->{seals}->@*;
+            seal_storage($row->{storage}, { %$param, $pending ? (replace => $pending->{id}) : () });
+        }
+        return;
+    },
+});
+
+__PACKAGE__->register_method({
+    name => 'confirm',
+    path => 'confirm',
+    method => 'POST',
+    description => 'Makes a pending seal active: its code is typed back.',
+    parameters => parameters(
+        storage => storage_option(),
+        id => text('Id of the seal.'),
+        'code-file' => $CODE_FILE,
+    ),
+    returns => { type => 'null' },
+    code => sub ($param) {
+        my $code = code($param, "seal $param->{id} of storage '$param->{storage}'");
+        my $done = call($STORAGE, 'confirm', { %$param, code => $code });
+        say "key " . substr($done->{fingerprint}, 0, 23) . " is sealed: the words open seal $param->{id}.";
+        say 'superseded: ' . join(', ', $done->{superseded}->@*) . ' (these codes still open their blobs)'
+            if $done->{superseded}->@*;
+        return;
+    },
+});
+
+__PACKAGE__->register_method({
+    name => 'verify',
+    path => 'verify',
+    method => 'POST',
+    description => 'Which seal of a storage does a code open? Changes nothing.',
+    parameters => parameters(
+        storage => storage_option(),
+        fingerprint => text('A past key of the storage.', optional => 1),
+        'code-file' => $CODE_FILE,
+    ),
+    returns => { type => 'null' },
+    code => sub ($param) {
+        my $code = code($param, "storage '$param->{storage}'");
+        my $seal = call($STORAGE, 'verify', { %$param, code => $code });
+        my $label = length($seal->{label} // '') ? " ($seal->{label})" : '';
+        say "the code opens seal $seal->{id}$label of $seal->{created}, $seal->{state}";
+        return;
+    },
+});
+
+# asks for the secret only after the kit is known to be genuine: it says where the secret is sent
+my sub secret_for_new ($storeid, $order) {
+    return if PVE::Storage::config()->{ids}->{$storeid} || !defined($order->{source});
+    my $kit = PVE::Escrow::Recover::check_kit($order->{source}, $order->{code});
+    my $connection = $kit->{connection} // die "this kit does not say where the backups are\n";
+    my $terminal = PVE::Escrow::Terminal->new();
+    $terminal->say("The kit is genuine. Storage '$storeid' will be made: $connection->{username} on"
+        . " $connection->{server}, datastore $connection->{datastore}.\n");
+    return $terminal->ask_hidden("Secret of $connection->{username}: ");
+}
+
+__PACKAGE__->register_method({
+    name => 'recover',
+    path => 'recover',
+    method => 'POST',
+    description => 'Brings a key back: out of the records of this cluster, a kit, or a sealed key file. With --out, to a'
+        . ' file, and nothing else is touched.',
+    parameters => parameters(
+        storage => storage_option(optional => 1),
+        kit => text('File of a kit, or of a sealed key.', optional => 1),
+        out => text('Write the key to this new file, and change nothing else.', optional => 1),
+        fingerprint => text('The record to recover from.', optional => 1),
+        expect => text('The key that is expected.', optional => 1),
+        displace => text('The key that may be displaced; it is kept.', optional => 1),
+        'password-file' => text("File with the backup server's secret, for a new storage.", optional => 1),
+        'code-file' => $CODE_FILE,
+    ),
+    returns => { type => 'null' },
+    code => sub ($param) {
+        my ($storeid, $out, $kit, $secret) = delete $param->@{qw(storage out kit password-file)};
+        die "name a storage, or --out FILE\n" if !defined($storeid) && !defined($out);
+        $param->{source} = read_text($kit) if defined($kit);
+        $param->{code} = code($param, defined($kit) ? $kit : "storage '$storeid'");
+        if (defined($out)) {
+            $param->{fingerprint} //= PVE::Escrow::Storage::claimed(PVE::Escrow::Storage::config($storeid))
+                if defined($storeid) && !defined($kit);
+            my $done = PVE::Escrow::Recover::to_file($param, $out);
+            say "key $done->{fingerprint} is in $out. Remove that file when it is no longer needed.";
+            return;
+        }
+        $param->{password} =
+            defined($secret) ? read_text($secret) =~ s/\s+\z//r : secret_for_new($storeid, $param);
+        delete $param->{password} if !defined($param->{password});
+        my $done = call($STORAGE, 'recover', { %$param, storage => $storeid });
+        say $done->{changed} ? "storage '$storeid' has key $done->{fingerprint} again."
+            : "storage '$storeid' had key $done->{fingerprint} already.";
+        say "the displaced key is kept: $done->{kept}" if defined($done->{kept});
+        return;
+    },
+});
+
+__PACKAGE__->register_method({
+    name => 'kit',
+    path => 'kit',
+    method => 'GET',
+    description => 'Prints the kit of a storage, or writes it to a file: all but the words, and no secret.',
+    parameters => parameters(
+        storage => storage_option(), out => text('A new file.', optional => 1),
+    ),
+    returns => { type => 'null' },
+    code => sub ($param) {
+        my $out = delete $param->{out};
+        my $kit = call($STORAGE, 'kit', $param)->{kit};
+        utf8::encode($kit);
+        defined($out) ? write_new($out, "$kit\n") : say $kit;
+        return;
+    },
+});
+
+my sub kept_param () {
+    return text('Name of a kept key, 64 digits.', pattern => '[0-9a-f]{64}');
+}
+
+__PACKAGE__->register_method({
+    name => 'seal',
+    path => 'seal',
+    method => 'POST',
+    description => 'Seals a kept key, with or without a storage, under ten words.',
+    parameters => parameters(name => kept_param(), %NEW_SEAL),
+    returns => { type => 'null' },
+    code => sub ($param) {
+        my $name = delete $param->{name};
+        return seal(
+            'the kept key ' . substr($name, 0, 16),
+            $param,
+            sub ($param) { return call($CLUSTER, 'seal', { %$param, name => $name }) },
+            sub ($id, $code) {
+                return call($CLUSTER, 'confirm', { name => $name, id => $id, code => $code });
+            },
+        );
+    },
+});
+
+__PACKAGE__->register_method({
+    name => 'forget',
+    path => 'forget',
+    method => 'DELETE',
+    description => 'Destroys a kept key for good. Its full name is to be typed back.',
+    parameters => parameters(name => kept_param()),
+    returns => { type => 'null' },
+    code => sub ($param) {
+        PVE::Escrow::Keys::kept_file($param->{name});
+        my $terminal = PVE::Escrow::Terminal->new();
+        $terminal->say("Backups that need this key can never be read again, unless it is sealed or on paper.\n"
+            . "Deleting is not shredding: the disk, and backups of this node, may still hold it.\n");
+        my $typed = $terminal->ask("Type the full name of the key to destroy it: ");
+        die "that is another name: nothing was destroyed\n" if $typed ne $param->{name};
+        call($CLUSTER, 'forget', $param);
+        say "key $param->{name} is destroyed.";
+        return;
+    },
+});
+
+__PACKAGE__->register_method({
+    name => 'import',
+    path => 'import',
+    method => 'POST',
+    description => 'Keeps a key file from paper, USB or another host. It can be sealed then.',
+    parameters => parameters(file => text('The key file.')),
+    returns => { type => 'null' },
+    code => sub ($param) {
+        my $kept = PVE::Escrow::Keep::import_file($param->{file});
+        say "kept as $kept->{name}. Next: pveescrow seal $kept->{name}";
+        return;
+    },
+});
+
+__PACKAGE__->register_method({
+    name => 'doctor',
+    path => 'doctor',
+    method => 'GET',
+    description => 'Is everything in place, on every node? Exits with 1 if not.',
+    parameters => parameters(),
+    returns => {
+        type => 'array',
+        items => {
+            type => 'object',
+            properties => {
+                check => text('What was looked at.'),
+                result => text('How it is.', enum => [qw(ok warning error)]),
+                text => text('In words.'),
+            },
+        },
+    },
+    code => sub ($param) {
+        return PVE::Escrow::Doctor::run();
+    },
+});
+
+__PACKAGE__->register_method({
+    name => 'config',
+    path => 'config',
+    method => 'POST',
+    description => 'Shows or changes the settings.',
+    parameters => parameters(
+        PVE::Escrow::Config::schema()->{properties}->%*,
+        delete => text('Settings to go back to their defaults.', optional => 1),
+    ),
+    returns => { type => 'object' },
+    code => sub ($param) {
+        call($CLUSTER, 'set_config', $param) if %$param;
+        return call($CLUSTER, 'config', {});
+    },
+});
+
+__PACKAGE__->register_method({
+    name => 'version',
+    path => 'version',
+    method => 'GET',
+    description => 'Versions of the add-on and of what is inside.',
+    parameters => parameters(),
+    returns => { type => 'object' },
+    code => sub ($param) {
+        return PVE::RS::Escrow::version();
+    },
+});
+
+my $COLOUR = {
+    sealed => 32, ok => 32, unencrypted => 0, live => 0, active => 32, pending => 33, warning => 33, unsealed => 33,
+    orphaned => 33, superseded => 0, dropped => 0,
+};
+
+my sub coloured ($word) {
+    my $colour = $COLOUR->{$word} // 31;
+    return -t STDOUT && $colour ? "\e[${colour}m$word\e[0m" : $word;
+}
+
+my sub table ($rows, @columns) {
+    my %width = map { $_ => length($_) } @columns;
+    for my $row (@$rows) {
+        for my $name (@columns) {
+            my $length = length($row->{$name} // '');
+            $width{$name} = $length if $length > $width{$name};
+        }
+    }
+    my $line = sub ($row, $paint) {
+        return join('  ', map {
+            my $cell = $row->{$_} // '';
+            my $pad = $_ eq $columns[-1] ? '' : ' ' x ($width{$_} - length($cell));
+            ($paint && m/^(?:state|result)$/ ? coloured($cell) : $cell) . $pad;
+        } @columns);
+    };
+    say $line->({ map { $_ => $_ } @columns }, 0) if @$rows;
+    say $line->($_, 1) for @$rows;
+    return;
+}
+
+my sub printer (@columns) {
+    return sub ($data, $schema, $options) {
+        my $format = $options->{'output-format'} // 'text';
+        return PVE::CLIHandler::print_api_result($data, $schema, undef, $options)
+            if $format ne 'text' || ref($data) ne 'ARRAY';
+        binmode(STDOUT, ':encoding(UTF-8)');
+        my $flat = sub ($row) {
+            return { map { $_ => ref($row->{$_}) ? join(',', $row->{$_}->@*) : $row->{$_} } keys %$row };
+        };
+        table([map { $flat->($_) } @$data], @columns);
+        return;
+    };
+}
+
+sub print_status ($data, $schema, $options) {
+    my $format = $options->{'output-format'} // 'text';
+    return printer(qw(storage state text next))->($data, $schema, $options)
+        if ref($data) eq 'ARRAY' || $format ne 'text';
+    binmode(STDOUT, ':encoding(UTF-8)');
+    say "$data->{storage}: " . coloured($data->{state});
+    say "  $data->{text}";
+    say "  next: $data->{next}" if defined($data->{next});
+    say "  key file:    " . ($data->{live} // 'none');
+    say "  storage.cfg: " . ($data->{configured} // 'none');
+    table($data->{seals}, qw(id state label by created last-verified));
+    return;
+}
+
+# so that a script can tell
+sub print_doctor ($data, $schema, $options) {
+    printer(qw(result check text))->($data, $schema, $options);
+    exit(1) if grep { $_->{result} eq 'error' } @$data;
+    return;
+}
+
+my $FORMAT = { 'output-format' => get_standard_option('pve-output-format') };
+my $ME = __PACKAGE__;
+my $PRINT_ANY = sub { PVE::CLIHandler::print_api_result($_[0], $_[1], undef, $_[2]) };
+
+our $cmddef = { ## no critic (ProhibitPackageVars)
+    status => [$ME, 'status', ['storage'], {}, \&print_status, $FORMAT],
+    create => [$ME, 'create', ['storage']],
+    confirm => [$ME, 'confirm', ['storage', 'id']],
+    verify => [$ME, 'verify', ['storage']],
+    recover => [$ME, 'recover', ['storage']],
+    kit => [$ME, 'kit', ['storage']],
+    records => [
+        $STORAGE, 'records', ['storage'], { node => $NODE }, $PRINT_ANY, $FORMAT,
+    ],
+    keys => [$CLUSTER, 'keys', [], {}, printer(qw(state fingerprint storages seals kept)), $FORMAT],
+    seal => [$ME, 'seal', ['name']],
+    forget => [$ME, 'forget', ['name']],
+    import => [$ME, 'import', ['file']],
+    doctor => [$ME, 'doctor', [], {}, \&print_doctor, $FORMAT],
+    config => [$ME, 'config', [], {}, $PRINT_ANY, $FORMAT],
+    version => [$ME, 'version', [], {}, $PRINT_ANY, $FORMAT],
+    overview => [$ME, 'overview', []],
+};
+
+1;

@@ -1,0 +1,88 @@
+package PVE::Escrow::Config;
+
+use v5.36;
+
+use PVE::JSONSchema;
+use PVE::Tools;
+
+=head1 NAME
+
+PVE::Escrow::Config - what an administrator has set for the whole cluster
+
+=head1 DESCRIPTION
+
+C</etc/pve/escrow.cfg>, lines of C<key: value>. A missing file means the defaults. What is wrong in it is left out with
+a warning, and never keeps a key from being recovered.
+
+=head1 FUNCTIONS
+
+=over
+
+=item schema()
+
+The properties, as JSON schema.
+
+=item get()
+
+The configuration, with defaults.
+
+=item update($set, $delete)
+
+Sets members and removes others. The caller holds the domain lock C<escrow>.
+
+=back
+
+=cut
+
+my $FILE = '/etc/pve/escrow.cfg';
+
+my $SCHEMA = {
+    type => 'object',
+    additionalProperties => 0,
+    properties => {
+        enabled => {
+            description => "Off, the add-on does nothing on any node when its daemons start: no guard, no API, no GUI.",
+            type => 'boolean',
+            optional => 1,
+            default => 1,
+        },
+        operators => {
+            description => "Users besides root\@pam who may make, confirm and use recovery codes. They need"
+                . " Datastore.Allocate on /storage too. Who may make a code can obtain the key.",
+            type => 'string',
+            format => 'pve-userid-list',
+            optional => 1,
+        },
+    },
+};
+
+sub schema () {
+    return $SCHEMA;
+}
+
+my sub read_file () {
+    return '' if !-e $FILE;
+    return PVE::Tools::file_get_contents($FILE);
+}
+
+my sub stored () {
+    return PVE::JSONSchema::parse_config($SCHEMA, $FILE, read_file());
+}
+
+sub get () {
+    my $properties = $SCHEMA->{properties};
+    my %defaults = map { defined($properties->{$_}->{default}) ? ($_ => $properties->{$_}->{default}) : () }
+        keys %$properties;
+    return { %defaults, stored()->%* };
+}
+
+# comments and what a later version understands stay as they are
+sub update ($set, $delete = []) {
+    my %gone = map { $_ => 1 } @$delete, keys %$set;
+    my @lines = grep { !(m/^\s*([\w-]+):/ && $gone{$1}) } split(m/\n/, read_file());
+    push @lines, map { "$_: $set->{$_}" } sort keys %$set;
+    PVE::Tools::file_set_contents($FILE, join('', map { "$_\n" } @lines), 0640);
+    return;
+}
+
+1;

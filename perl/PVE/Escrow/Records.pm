@@ -1,0 +1,373 @@
+package PVE::Escrow::Records;
+
+use v5.36;
+
+use Errno qw(EEXIST ENOENT);
+use Fcntl qw(O_CREAT O_EXCL O_NOFOLLOW O_NONBLOCK O_RDONLY O_WRONLY S_ISREG);
+use File::Basename ();
+use IO::Handle ();
+use JSON ();
+use POSIX ();
+
+use PVE::Cluster;
+
+=head1 NAME
+
+PVE::Escrow::Records - what the cluster remembers of each key
+
+=head1 DESCRIPTION
+
+One file a key, F</etc/pve/priv/escrow/FINGERPRINT.json>, named by the 64 hexadecimal digits of the key's fingerprint, and a
+second copy in F</var/lib/pve-escrow/records> on the node that wrote it: the cluster's file system is not durable.
+Version 1 of a record:
+
+    {
+        "version": 1,
+        "fingerprint": "03:6b:...",
+        "seals": [{
+            "id": "6f1c2a90",            tells it from the other seals of this key
+            "label": "safe",             who holds the code; may be missing
+            "by": "root@pam",            who made it
+            "created": "2026-11-21T19:31:17+00:00",
+            "blob": "...",               the sealed key file, byte for byte
+            "confirmed": "...",          when its code was typed back; without, it is pending
+            "last-verified": "...",      when its code last opened it
+            "superseded": "...",         when a newer one took its place; its code still opens it
+        "dropped": "..."             when it was given up
+        }],
+        "connections": [...],            where backups made with it are
+        "mac": "..."                     by the key itself; see PVE::RS::Escrow
+    }
+
+Members that this version does not know stay. Everything read back is checked: it may come from a restored
+database, or have been changed.
+
+=head1 FUNCTIONS
+
+=over
+
+=item names()
+
+The names of all records, 64 hexadecimal digits each, after one look at the directory.
+
+=item get($fingerprint)
+
+The record, or C<undef>. Dies if it can't be used and there is no second copy that can.
+
+=item change($fingerprint, $code)
+
+Calls C<$code> with the record, a new one if there is none, under the domain lock C<escrow>, and writes what it was
+changed to, in both places. Returns what C<$code> returns. Dies without quorum, and with nothing changed.
+
+=item change_config($code)
+
+Calls C<$code> under the same lock.
+
+=item check_quorum()
+
+Dies without quorum, and says what can be done.
+
+=item drop($fingerprint)
+
+Moves a record out of the way, to F<.../dropped>: its blobs still open.
+
+=item reconcile()
+
+Brings both places in line, in both directions, and deletes nothing: returns a text for each thing done or wrong.
+
+=item differences()
+
+What is wrong, or only in one place, as far as this node sees; changes nothing.
+
+=item name($fingerprint)
+
+A fingerprint as the name of a file.
+
+=item now()
+
+The time as records have it.
+
+=back
+
+=cut
+
+my $DIRECTORY = '/etc/pve/priv/escrow';
+my $COPIES = '/var/lib/pve-escrow/records';
+
+my $VERSION = 1;
+
+# what the library takes
+my $MAX_BYTES = 65536;
+my $LOCK_SECONDS = 30;
+
+my $JSON = JSON->new->canonical->utf8;
+
+sub name ($fingerprint) {
+    my $name = lc($fingerprint =~ tr/://dr);
+    $name =~ m/^([0-9a-f]{64})$/ or die "'$fingerprint' is not the fingerprint of a key\n";
+    return $1;
+}
+
+sub now () {
+    return POSIX::strftime('%Y-%m-%dT%H:%M:%S+00:00', gmtime());
+}
+
+sub names () {
+    opendir(my $dh, $DIRECTORY) or return;
+    return sort map { m/^([0-9a-f]{64})\.json$/ ? $1 : () } readdir($dh);
+}
+
+# undef if nothing is there
+my sub read_file ($path) {
+    my $fh;
+    if (!sysopen($fh, $path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK)) {
+        return if $! == ENOENT;
+        die "cannot open $path: $!\n";
+    }
+    die "$path is not a regular file\n" if !S_ISREG((stat($fh))[2]);
+    my $bytes = '';
+    while (my $read = sysread($fh, $bytes, $MAX_BYTES, length($bytes))) {
+        die "$path is larger than a record can be\n" if length($bytes) > $MAX_BYTES;
+    }
+    return $bytes;
+}
+
+my sub check_seal ($seal) {
+    return 'a seal is no object' if ref($seal) ne 'HASH';
+    for my $member (qw(id by created blob)) {
+        return "a seal has no '$member'" if !defined($seal->{$member}) || ref($seal->{$member});
+    }
+    return 'the id of a seal has a form that is not ours' if $seal->{id} !~ m/^[0-9a-z]{1,16}$/;
+    return;
+}
+
+my sub check ($record, $name) {
+    return 'not an object' if ref($record) ne 'HASH';
+    my $version = $record->{version} // '';
+    return 'no version' if $version !~ m/^[0-9]+$/;
+    return "version $version is later than this program's, $VERSION: upgrade it"
+        if $version > $VERSION;
+    my $claimed = eval { name($record->{fingerprint} // '') } // '';
+    return "it claims to be of another key, " . ($claimed || 'an unknown one') if $claimed ne $name;
+    return 'no list of seals' if ref($record->{seals}) ne 'ARRAY';
+    for my $seal ($record->{seals}->@*) {
+        my $why = check_seal($seal);
+        return $why if defined($why);
+    }
+    return;
+}
+
+my sub parse ($bytes, $name, $path) {
+    my $record = eval { $JSON->decode($bytes) };
+    my $why = defined($record) ? check($record, $name) : 'not JSON';
+    die "record $path can't be used: $why\n" if defined($why);
+    $record->{connections} //= [];
+    return $record;
+}
+
+my sub read_record ($directory, $name) {
+    my $path = "$directory/$name.json";
+    my $bytes = read_file($path);
+    return defined($bytes) ? parse($bytes, $name, $path) : undef;
+}
+
+sub get ($fingerprint) {
+    my $name = name($fingerprint);
+    my $record = eval { read_record($DIRECTORY, $name) };
+    return $record if $record;
+    my $error = $@;
+    my $copy = eval { read_record($COPIES, $name) };
+    die $error if $error && !$copy;
+    return $copy;
+}
+
+my sub make_directory ($directory) {
+    my $parent = File::Basename::dirname($directory);
+    mkdir($parent, 0700) if !-d $parent;
+    mkdir($directory, 0700) || $! == EEXIST or die "cannot make $directory: $!\n";
+    return;
+}
+
+my sub sync_directory ($directory) {
+    sysopen(my $dh, $directory, O_RDONLY) or die "cannot open $directory: $!\n";
+    $dh->sync or die "cannot sync $directory: $!\n";
+    return;
+}
+
+# complete or not at all, and private from the first byte
+my sub write_file ($path, $bytes) {
+    my $directory = File::Basename::dirname($path);
+    make_directory($directory);
+    my $temporary = "$path.tmp.$$";
+    unlink($temporary);
+    eval {
+        sysopen(my $fh, $temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600)
+            or die "cannot create $temporary: $!\n";
+        (syswrite($fh, $bytes) // -1) == length($bytes) or die "cannot write $temporary: $!\n";
+        $fh->sync or die "cannot sync $temporary: $!\n";
+        close($fh) or die "cannot write $temporary: $!\n";
+        rename($temporary, $path) or die "cannot write $path: $!\n";
+    };
+    if (my $err = $@) {
+        unlink($temporary);
+        die $err;
+    }
+    sync_directory($directory);
+    return;
+}
+
+# a file that can't be used may still hold a blob that can
+my sub set_aside ($path) {
+    my $aside = "$path.unusable." . time();
+    rename($path, $aside) or die "cannot move $path out of the way: $!\n";
+    return $aside;
+}
+
+my sub write_record ($name, $record) {
+    my $bytes = $JSON->encode($record) . "\n";
+    die "the record of key $record->{fingerprint} would be too large: drop seals that nobody needs\n"
+        if length($bytes) > $MAX_BYTES;
+
+    # the durable one first: the other may vanish at power loss
+    write_file("$COPIES/$name.json", $bytes);
+    write_file("$DIRECTORY/$name.json", $bytes);
+    return;
+}
+
+my sub locked ($code) {
+    my ($result, $done);
+    PVE::Cluster::cfs_lock_domain(
+        'escrow',
+        $LOCK_SECONDS,
+        sub {
+            $result = $code->();
+            $done = 1;
+        },
+    );
+    die $@ if !$done;
+    return $result;
+}
+
+sub check_quorum () {
+    return if PVE::Cluster::check_cfs_quorum(1);
+    die "no quorum: nothing below /etc/pve can be changed, and nothing was. Wait for the other nodes; or, if they are"
+        . " gone for good, 'pvecm expected 1' (should they still run, both sides change the same files, and one side's changes"
+        . " are lost later). To get at a key without changing anything here: 'pveescrow recover --out FILE',"
+        . " or pve-escrow-rescue\n";
+}
+
+sub change ($fingerprint, $code) {
+    my $name = name($fingerprint);
+    check_quorum();
+    return locked(sub {
+        my $usable = eval { get($name); 1 };
+        set_aside("$DIRECTORY/$name.json") if !$usable && -e "$DIRECTORY/$name.json";
+        my $record = ($usable ? get($name) : undef) // {
+            version => $VERSION,
+            fingerprint => join(':', unpack('(A2)*', $name)),
+            seals => [],
+            connections => [],
+        };
+        my $before = $JSON->encode($record);
+        my $result = $code->($record);
+        write_record($name, $record) if $JSON->encode($record) ne $before || !-e "$DIRECTORY/$name.json";
+        return $result;
+    });
+}
+
+sub change_config ($code) {
+    check_quorum();
+    return locked($code);
+}
+
+sub drop ($fingerprint) {
+    my $name = name($fingerprint);
+    check_quorum();
+    return locked(sub {
+        my $record = get($name) or die "there is no record of key $fingerprint\n";
+        for my $directory ($COPIES, $DIRECTORY) {
+            next if !-e "$directory/$name.json";
+            make_directory("$directory/dropped");
+            rename("$directory/$name.json", "$directory/dropped/$name." . time() . '.json')
+                or die "cannot drop $directory/$name.json: $!\n";
+        }
+        return $record;
+    });
+}
+
+# of two versions of one seal the one of which more happened
+my sub newer ($first, $second) {
+    my $latest = sub ($seal) {
+        return (sort map { $seal->{$_} // '' } qw(created confirmed last-verified superseded dropped))[-1];
+    };
+    return $latest->($second) gt $latest->($first) ? $second : $first;
+}
+
+my sub merge ($first, $second) {
+    my (%seals, @order);
+    for my $seal ($first->{seals}->@*, $second->{seals}->@*) {
+        my $key = "$seal->{id} $seal->{blob}";
+        push @order, $key if !$seals{$key};
+        $seals{$key} = $seals{$key} ? newer($seals{$key}, $seal) : $seal;
+    }
+    return { %$second, %$first, seals => [map { $seals{$_} } @order] };
+}
+
+my sub copy_names () {
+    opendir(my $dh, $COPIES) or return;
+    return map { m/^([0-9a-f]{64})\.json$/ ? $1 : () } readdir($dh);
+}
+
+# it was dropped on another node, whose second copy is gone; this node's must not bring it back
+my sub is_dropped ($name) {
+    return !-e "$DIRECTORY/$name.json" && !!glob("$DIRECTORY/dropped/$name.*");
+}
+
+my sub reconcile_one ($name) {
+    return if is_dropped($name);
+    my ($cluster, $copy) = map { my $at = $_; scalar(eval { read_record($at, $name) }) // { error => $@ } }
+        $DIRECTORY, $COPIES;
+    my @usable = grep { !defined($_->{error}) } $cluster, $copy;
+    my @errors = grep { length } map { $_->{error} // '' } $cluster, $copy;
+    return map { s/\s+\z//r } @errors if !@usable;
+
+    my $wanted = @usable == 2 ? merge(@usable) : $usable[0];
+    my @places = ([$DIRECTORY, $cluster], [$COPIES, $copy]);
+    my @done = map { s/\s+\z//r } @errors;
+    for my $place (@places) {
+        my ($directory, $present) = @$place;
+        next if $JSON->encode($present) eq $JSON->encode($wanted);
+        my $path = "$directory/$name.json";
+        push @done, 'kept as ' . set_aside($path) if length($present->{error} // '');
+        write_file($path, $JSON->encode($wanted) . "\n");
+        push @done, "wrote $path from the other copy";
+    }
+    return @done;
+}
+
+sub differences () {
+    my @texts;
+    for my $name (copy_names()) {
+        next if is_dropped($name);
+        push @texts, "record $name is only in $COPIES: 'pveescrow check' puts it back"
+            if !-e "$DIRECTORY/$name.json";
+    }
+    for my $name (names()) {
+        eval { read_record($DIRECTORY, $name); 1 } or push @texts, $@ =~ s/\s+\z//r;
+    }
+    return @texts;
+}
+
+sub reconcile () {
+    my %names = map { $_ => 1 } names(), copy_names();
+    my @done;
+    for my $name (sort keys %names) {
+        my $did = eval {
+            PVE::Cluster::check_cfs_quorum(1) ? locked(sub { return [reconcile_one($name)] }) : [];
+        };
+        push @done, $did ? @$did : "record $name: $@" =~ s/\s+\z//r;
+    }
+    return @done;
+}
+
+1;

@@ -1,0 +1,267 @@
+package PVE::Escrow::Recover;
+
+use v5.36;
+
+use Errno qw(EEXIST);
+
+use PVE::Storage;
+use PVE::Storage::Plugin;
+use PVE::Storage::PBSPlugin;
+
+use PVE::Escrow::Keep;
+use PVE::Escrow::Kit;
+use PVE::Escrow::Records;
+use PVE::Escrow::Seal;
+use PVE::Escrow::Storage;
+use PVE::RS::Escrow;
+
+=head1 NAME
+
+PVE::Escrow::Recover - bring a key back
+
+=head1 DESCRIPTION
+
+The key comes out of a blob and its code, and goes to where Proxmox VE has it. What is there already stays, unless
+it is named, and then it is kept first. The key file is written before F<storage.cfg>: a crash between the two leaves
+a storage that works, that C<status> reports, and that the same command completes.
+
+=head1 FUNCTIONS
+
+=over
+
+=item recover($storeid, $order)
+
+Installs the key and sets it in F<storage.cfg>. Members of C<$order>:
+
+=over
+
+=item C<code>: the ten words
+
+=item C<source>: text of a kit or of a blob; without it, the records of this cluster
+
+=item C<fingerprint>: which record, if neither the storage nor its key file says
+
+=item C<expect>: the key that the caller expects
+
+=item C<displace>: the fingerprint that may be displaced, in the key file or in F<storage.cfg>
+
+=item C<password>: the secret of the backup server, for a storage that does not exist yet
+
+=item C<by>: the calling user
+
+=back
+
+Returns C<fingerprint>, C<changed>, C<kept>, C<seal> and C<created>, whether the storage is new.
+
+=item to_file($order, $out)
+
+Writes the key to a new file, and touches nothing else: works without quorum.
+
+=item find($order, $expected)
+
+Which blob does the code open? Returns C<blob>, C<fingerprint> and C<seal>.
+
+=item check_kit($text, $code)
+
+Opens a kit and checks its MAC. Returns the C<fingerprint> and the C<connection>, which may be relied on from then on.
+
+=back
+
+=cut
+
+my $RUN = '/run/pve-escrow';
+my $KEPT = '/var/lib/pve-escrow/kept';
+
+my sub same ($first, $second) {
+    my ($one, $two) = map { lc(tr/://dr) } $first, $second;
+    return $one eq $two || length($one) == 16 && index($two, $one) == 0
+        || length($two) == 16 && index($one, $two) == 0;
+}
+
+my sub present ($storeid) {
+    my $path = PVE::Escrow::Storage::key_file($storeid);
+    return if !PVE::Escrow::Storage::is_there($path);
+    my $key = eval { PVE::RS::Escrow::fingerprint({ keyfile => $path }) };
+    return $key && $key->{verified} ? $key->{fingerprint} : undef;
+}
+
+# A kit's claim never counts: else whoever made it could put their key into place.
+my sub expected ($storeid, $scfg, $order) {
+    my $displace = $order->{displace};
+    my $caller = $order->{expect};
+    my @known = (
+        ['its key file holds', present($storeid)],
+        ['storage.cfg names', $scfg ? PVE::Escrow::Storage::claimed($scfg) : undef],
+    );
+    for my $known (@known) {
+        my ($where, $fingerprint) = @$known;
+        next if !defined($fingerprint) || defined($displace) && same($displace, $fingerprint);
+        die "storage '$storeid': $where key $fingerprint, and not $caller, which is expected."
+            . " To displace it, name it (displace " . substr($fingerprint, 0, 23) . "); it will be kept\n"
+            if defined($caller) && !same($caller, $fingerprint);
+        return $fingerprint;
+    }
+    return $caller;
+}
+
+my sub from_record ($wanted) {
+    die "which key? Neither the storage nor a key file of it says: give a kit, or the fingerprint of a record"
+        . " ('pveescrow records')\n"
+        if !defined($wanted);
+    my @names = grep { same($wanted, $_) } PVE::Escrow::Records::names();
+    my $record = @names == 1 ? PVE::Escrow::Records::get($names[0]) : undef;
+    my @seals = $record ? grep { defined($_->{confirmed}) } $record->{seals}->@* : ();
+    die "this cluster has no confirmed seal of key $wanted. " . places($wanted) . "\n" if !@seals;
+    return @seals;
+}
+
+# for the one who has no seal of a key
+sub places ($fingerprint) {
+    my @kept = grep { same($fingerprint, $_->{fingerprint} // '') } PVE::Escrow::Keep::kept();
+    return "The key itself is kept here: 'pveescrow import $kept[0]->{places}->[0]'" if @kept;
+    return 'It may still be on another node (/var/lib/pve-escrow), in the dump that was made when this node joined its cluster'
+        . ' (/var/lib/pve-cluster/backup), in a kit on another storage, or on paper';
+}
+
+sub find ($order, $expected) {
+    my @seals =
+        defined($order->{source})
+        ? map { { blob => $_ } } PVE::Escrow::Kit::parse($order->{source})->{blobs}->@*
+        : from_record($order->{fingerprint} // $expected);
+    my $found =
+        PVE::RS::Escrow::find({ blobs => [map { $_->{blob} } @seals], code => $order->{code} });
+    die join('; ', 'wrong recovery code: it opens none of the sealed keys that were tried',
+        $found->{damages}->@*) . "\n"
+        if !defined($found->{index});
+    my $seal = $seals[$found->{index}];
+    die "this code opens key $found->{fingerprint}, but $expected is needed. Nothing was changed\n"
+        if defined($expected) && !same($expected, $found->{fingerprint});
+    return { seal => $seal, blob => $seal->{blob}, fingerprint => $found->{fingerprint} };
+}
+
+sub check_kit ($text, $code) {
+    my $parsed = PVE::Escrow::Kit::parse($text);
+    my $found = find({ source => $text, code => $code }, undef);
+    die "this is a sealed key by itself: it does not say where the backups are\n" if !$parsed->{kit};
+    PVE::Escrow::Kit::authenticate($text, $found->{blob}, $code);
+    return { fingerprint => $found->{fingerprint}, connection => $parsed->{kit}->{connection} };
+}
+
+sub to_file ($order, $out) {
+    my $found = find($order, $order->{expect});
+    PVE::RS::Escrow::unwrap({
+        blob => $found->{blob}, code => $order->{code}, expect => $found->{fingerprint}, out => $out,
+    });
+    return { fingerprint => $found->{fingerprint} };
+}
+
+# in memory only, where nobody but root can read it, and gone again whatever happens
+my sub with_key ($found, $code, $use) {
+    mkdir($RUN, 0700) || $! == EEXIST or die "cannot make $RUN: $!\n";
+    my $file = "$RUN/recover.$$.enc";
+    unlink($file);
+    my ($result, $err);
+    eval {
+        local @SIG{qw(INT TERM HUP)} = (sub { die "interrupted\n" }) x 3;
+        PVE::RS::Escrow::unwrap({
+            blob => $found->{blob}, code => $code, expect => $found->{fingerprint}, out => $file,
+        });
+        $result = $use->($file);
+        1;
+    } or $err = $@;
+    unlink($file);
+    die $err if defined($err);
+    return $result;
+}
+
+my sub install ($storeid, $keyfile, $found, $order) {
+    my $target = PVE::Escrow::Storage::key_file($storeid);
+    PVE::Escrow::Keep::keep_file($target, 'before another key was recovered over it')
+        if PVE::Escrow::Storage::is_there($target);
+    mkdir('/etc/pve/priv/storage');
+    mkdir($_, 0700) for '/var/lib/pve-escrow', $KEPT;
+    my $input = {
+        keyfile => $keyfile, expect => $found->{fingerprint}, target => $target, keep => $KEPT,
+    };
+    my $displace = $order->{displace};
+    $input->{displace} = $displace if defined($displace);
+    return PVE::RS::Escrow::install($input);
+}
+
+my sub new_section ($storeid, $connection, $order) {
+    die "storage '$storeid' does not exist: give a kit, which says where its backups are, or add it first\n"
+        if !$connection;
+    die "storage '$storeid' is new: the secret of $connection->{username} on $connection->{server} is needed (password)\n"
+        if !defined($order->{password});
+    my $param = { type => 'pbs', content => 'backup', %$connection };
+    return PVE::Storage::Plugin->lookup('pbs')->check_config($storeid, $param, 1, 1);
+}
+
+my sub write_section ($storeid, $found, $section) {
+    my $cfg = PVE::Storage::config();
+    my $present = $cfg->{ids}->{$storeid};
+    die "storage '$storeid' was removed meanwhile\n" if !$present && !$section;
+    die "storage '$storeid' was added meanwhile\n" if $present && $section;
+    my $scfg = $cfg->{ids}->{$storeid} = $present // $section;
+    return if ($scfg->{'encryption-key'} // '') eq $found->{fingerprint};
+    $scfg->{'encryption-key'} = $found->{fingerprint};
+    PVE::Storage::write_config($cfg);
+    return;
+}
+
+# so that status knows of the seal on a cluster that never made one
+my sub remember ($found, $order, $connection) {
+    my $now = PVE::Escrow::Records::now();
+    return PVE::Escrow::Records::change(
+        $found->{fingerprint},
+        sub ($record) {
+            my ($seal) = grep { $_->{blob} eq $found->{blob} } $record->{seals}->@*;
+            if (!$seal) {
+                $seal = { id => sprintf('%08x', int(rand(2**32))), by => $order->{by}, created => $now };
+                $seal->{blob} = $found->{blob};
+                push $record->{seals}->@*, $seal;
+            }
+            $seal->{confirmed} //= $now;
+            $seal->{'last-verified'} = $now;
+            push $record->{connections}->@*, $connection
+                if $connection && !$record->{connections}->@*;
+            return $seal->{id};
+        },
+    );
+}
+
+sub recover ($storeid, $order) {
+    PVE::Escrow::Records::check_quorum();
+    my $exists = PVE::Storage::config()->{ids}->{$storeid};
+    my $scfg = $exists ? PVE::Escrow::Storage::config($storeid) : undef;
+    my $found = find($order, expected($storeid, $scfg, $order));
+
+    my ($connection, $section);
+    if (!$scfg) {
+        $connection = check_kit($order->{source}, $order->{code})->{connection}
+            if defined($order->{source});
+        $section = new_section($storeid, $connection, $order);
+    }
+    my $installed = with_key(
+        $found,
+        $order->{code},
+        sub ($keyfile) {
+            my $done;
+            PVE::Storage::lock_storage_config(
+                sub {
+                    $done = install($storeid, $keyfile, $found, $order);
+                    PVE::Storage::PBSPlugin::pbs_set_password($section, $storeid, $order->{password})
+                        if $section;
+                    write_section($storeid, $found, $section);
+                },
+                "recovering the key of storage '$storeid' failed",
+            );
+            return $done;
+        },
+    );
+    PVE::Escrow::Keep::keep_file(PVE::Escrow::Storage::key_file($storeid), 'after it was recovered');
+    my $seal = remember($found, $order, $connection);
+    return { %$installed, seal => $seal, created => $section ? 1 : 0 };
+}
+
+1;
