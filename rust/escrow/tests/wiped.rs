@@ -213,8 +213,9 @@ fn no_copy_is_left() {
         (Ok(held), Ok(dropped)) => (held, dropped),
         (Err(err), _) | (_, Err(err)) => {
             let test = thread::current().name().unwrap_or_default().to_owned();
+            let mut stderr = io::stderr();
             writeln!(
-                io::stderr(),
+                stderr,
                 "test {test} ... skipped: the memory of a child can't be read: {err}"
             )
             .unwrap();

@@ -30,11 +30,12 @@ impl Secrets {
             .skip_while(|text| *text != "data")
             .nth(2)
             .unwrap();
-        let hex: String = key
+        let hex = key
             .as_bytes()
             .iter()
             .map(|byte| format!("{byte:02x}"))
-            .collect();
+            .collect::<Vec<_>>()
+            .concat();
         Self(vec![
             ("the key".to_owned(), key.as_bytes().to_vec()),
             ("the key in base64".to_owned(), base64.into()),

@@ -25,7 +25,7 @@ macro_rules! seen {
     };
 }
 
-impl<'de> Visitor<'de> for Seen {
+impl Visitor<'_> for Seen {
     type Value = Seen;
 
     seen!(visit_bool: bool, visit_i64: i64, visit_u64: u64, visit_f64: f64, visit_str: &str);

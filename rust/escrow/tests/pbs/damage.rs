@@ -238,7 +238,8 @@ fn no_restore(store: &Store, name: &str, snapshot: &str, file: &str) {
         "" => TREE,
         file => file,
     };
-    let output = Output::Stream(&mut sink());
+    let mut nowhere = sink();
+    let output = Output::Stream(&mut nowhere);
     let result = restore(
         &store.open(),
         &id(snapshot),
@@ -275,7 +276,8 @@ fn says_where() {
     );
     assert_eq!(report.totals.damages, 1);
 
-    let output = Output::Stream(&mut sink());
+    let mut nowhere = sink();
+    let output = Output::Stream(&mut nowhere);
     let err = restore(
         &store.open(),
         &id(VM),
