@@ -6,8 +6,9 @@
 CARGO ?= cargo
 CARGO_FLAGS ?= --locked
 FUZZ_SECONDS ?= 600
-PERL_MODULES := $(shell find perl -name '*.pm')
-PERL_FILES := $(PERL_MODULES) $(shell find tests/perl -name '*.t') tests/demo.pl tests/bench
+PERL_MODULES := $(shell find perl tests/pve -name '*.pm') perl/bin/pveescrow
+PERL_FILES := $(PERL_MODULES) $(shell find tests/lib -name '*.pm') $(shell find tests/perl -name '*.t') \
+    tests/demo.pl tests/schema.pl tests/bench
 
 .PHONY: all
 all: build
@@ -52,9 +53,14 @@ lint: setup
 	else echo "skipped: clippy is not packaged for this release of Debian"; fi
 	@! grep -rnE 'perlmod|PVE::|/etc/pve' rust/escrow/src || \
 	{ echo "rust/escrow knows neither Perl nor where Proxmox VE keeps its files" >&2; exit 1; }
-	for file in $(PERL_MODULES); do perl -Iperl -T -c $$file || exit 1; done
-	podchecker --warnings $(PERL_MODULES) rust/rescue/*.pod
+	for file in $(PERL_MODULES); do perl -Iperl -Itests/pve -T -c $$file || exit 1; done
+	podchecker --warnings $(shell grep -l '^=head1' $(PERL_MODULES)) rust/rescue/*.pod
 	perlcritic --quiet --profile .perlcriticrc $(PERL_FILES)
+
+# What the library says of its operations, for what must not load it.
+.PHONY: schema
+schema: build-all
+	tests/schema.pl >perl/PVE/Escrow/schema.json
 
 # perltidy's layout differs from version to version: Debian 13's is the one that counts.
 .PHONY: tidy

@@ -5,11 +5,14 @@
 use v5.36;
 
 use Digest::SHA qw(sha256_hex);
+use Cwd ();
+use File::Basename ();
 use POSIX ();
 use Test::More;
 
-use lib 'tests/lib';
-use Escrow::Test::Tree qw(fill_disk fresh key_vector read_only slurp spew storage_cfg unfill_disk);
+use lib Cwd::abs_path(File::Basename::dirname(__FILE__) . '/../lib') =~ m/^(.*)$/;
+
+use Escrow::Test::Tree;
 
 use PVE::Storage;
 use PVE::PBSClient;
@@ -17,27 +20,14 @@ use PVE::API2::Storage::Config;
 use PVE::Storage::Custom::EscrowPlugin;
 use PVE::Escrow::Guard;
 use PVE::Escrow::Keep;
+use PVE::Escrow::Tell;
 
-my $LIVE = slurp(key_vector('live.enc'));
-my $OTHER = slurp(key_vector('other.enc'));
+my $LIVE = key('live.enc');
+my $OTHER = key('other.enc');
 my $DIR = '/etc/pve/priv/storage';
 my $FILE = "$DIR/backup1.enc";
 my @PLACES = ('/etc/pve/priv/escrow/kept', '/var/lib/pve-escrow/kept');
 my $CONFIG = 'PVE::API2::Storage::Config';
-
-# a client that makes a new key, and one that fails
-my $BIN = '/run/bin';
-mkdir($BIN);
-$ENV{PATH} = "$BIN:$ENV{PATH}";
-spew("$BIN/proxmox-backup-client", <<'SH');
-#!/bin/sh
-[ ! -e /run/client-fails ] || exit 1
-for file; do :; done
-umask 077
-printf '{"kdf":null,"created":"2026-01-01T00:00:00+00:00","modified":"2026-01-01T00:00:00+00:00","data":"%s","fingerprint":null}' \
-    "$(head -c 32 /dev/urandom | base64)" >"$file"
-SH
-chmod(0755, "$BIN/proxmox-backup-client");
 
 my sub is_kept ($bytes) {
     my $name = sha256_hex($bytes);
@@ -148,19 +138,38 @@ my sub quietly ($code) {
     return $done ? '' : $err;
 }
 
+# first, while nothing has loaded it yet
+my $pid = fork() // die "fork: $!\n";
+if (!$pid) {
+    unshift(@INC, sub ($self, $file) { $file eq 'PVE/RS/Escrow.pm' ? die "gone\n" : () });
+    my $lost = 0;
+    for my $way (@WAYS) {
+        my ($title, $before, $lose) = @$way;
+        quietly(sub { set_up($before) });
+        quietly($lose);
+        $lost++ if !is_kept($LIVE);
+    }
+    POSIX::_exit($lost || ($INC{'PVE/RS/Escrow.pm'} ? 1 : 0));
+}
+waitpid($pid, 0);
+is($? >> 8, 0, 'each of them, without the library: nothing is lost');
+
 for my $way (@WAYS) {
     my ($title, $before, $lose) = @$way;
     for my $content (['a key', $LIVE], ['what is no key', "rubbish\n"]) {
         quietly(sub { set_up($before, $content->[1]) });
-        quietly($lose);
-        isnt(eval { slurp($FILE) } // '', $content->[1], "$title: it is lost") if $title !~ m/activation|client fails/;
+        my $e1 = quietly($lose);
+        diag $e1 if $ENV{SHOW};
+        isnt(eval { slurp($FILE) } // '', $content->[1], "$title: it is lost")
+            if $title !~ m/activation|client fails/;
         ok(is_kept($content->[1]), "$title: $content->[0] is kept");
     }
 }
 
 # whatever the disk or the cluster does: the bytes are where they were, or kept, and then the name was told
 my sub survives ($title) {
-    my $there = (eval { slurp($FILE) } // '') eq $LIVE || (eval { slurp("$FILE.old") } // '') eq $LIVE;
+    my $there =
+        (eval { slurp($FILE) } // '') eq $LIVE || (eval { slurp("$FILE.old") } // '') eq $LIVE;
     return ok($there || is_kept($LIVE), $title);
 }
 
@@ -168,15 +177,15 @@ for my $way (@WAYS) {
     my ($title, $before, $lose) = @$way;
 
     quietly(sub { set_up($before) });
-    fill_disk('/etc/pve', '/var/lib');
+    fill();
     quietly($lose);
-    unfill_disk('/etc/pve', '/var/lib');
+    unfill();
     survives("$title, both disks full");
 
     quietly(sub { set_up($before) });
-    fill_disk('/etc/pve');
+    fill('/etc/pve');
     quietly($lose);
-    unfill_disk('/etc/pve');
+    unfill();
     survives("$title, the cluster's file system full");
 
     quietly(sub { set_up($before) });
@@ -201,23 +210,83 @@ for my $way (@WAYS) {
         select(undef, undef, undef, $round * 0.0007);
         kill('KILL', $pid);
         waitpid($pid, 0);
-        my $there = grep { (eval { slurp($_) } // '') eq $LIVE } $FILE, "$FILE.old";
+        my $there = grep {
+            (eval { slurp($_) } // '') eq $LIVE
+        } $FILE, "$FILE.old";
         $lost++ if !$there && !is_kept($LIVE);
     }
     is($lost, 0, "$title, killed in between");
-    rmdir for glob('/etc/pve/priv/lock/*');
+    rmdir for map { m/^(.*)$/ } glob('/etc/pve/priv/lock/*');
 }
 
 # refused means refused
 set_up(undef);
-fill_disk('/etc/pve', '/var/lib');
+fill();
 my $refused = quietly(sub { delete_storage() });
-unfill_disk('/etc/pve', '/var/lib');
-like($refused, qr/refused, since a key could be lost: cannot keep \Q$FILE\E: .*full|No space/s, 'it says why');
+unfill();
+like($refused, qr/refused, since a key could be lost: cannot keep \Q$FILE\E.*No space/s,
+    'it says why');
 is(slurp($FILE), $LIVE, 'and nothing was removed');
 
-my $state = PVE::Escrow::Guard::state_of_hooks();
-is_deeply($state, { armed => 1, missing => [] }, 'all functions are wrapped');
+my $state = PVE::Escrow::Guard::state();
+is($state->{armed}, 1, 'armed');
+is_deeply($state->{missing}, [], 'all functions are wrapped');
+is($state->{hooks}->{'PVE::Storage::PBSPlugin::on_update_hook_full'}, 'absent',
+    'but for what is inherited');
+
+subtest 'whoever calls them notices nothing' => sub {
+    set_up(undef);
+    my $plugin = 'PVE::Storage::PBSPlugin';
+    is(prototype($plugin->can('on_delete_hook')), undef, 'no prototype where there was none');
+
+    my $scfg = { 'encryption-key' => 'x' };
+    $plugin->on_delete_hook('backup1', $scfg);
+    ok(!exists($scfg->{'encryption-key'}), 'arguments are the same ones, not copies');
+
+    my @list = $plugin->on_delete_hook('backup1', {});
+    is_deeply(\@list, [], 'a list');
+    my $scalar = $plugin->on_delete_hook('backup1', {});
+    is($scalar, undef, 'a scalar');
+    like(
+        quietly(sub { $plugin->on_add_hook('backup1', {}, 'master-pubkey' => 'YQ==') }),
+        qr/^'master-pubkey' can only be used together with 'encryption-key'$/,
+        'its error, as it was',
+    );
+};
+
+subtest 'what the user is told' => sub {
+    my sub told ($code) {
+        set_up(undef);
+        quietly(sub { PVE::Escrow::Keep::look() });
+        my $before = PVE::Escrow::Tell::recent_events();
+        quietly($code);
+        my @events = PVE::Escrow::Tell::recent_events();
+        splice(@events, 0, $before);
+        return map { "$_->{type} $_->{file}" } @events;
+    }
+    is_deeply([told(sub { delete_storage() })], ['gone backup1.enc'], 'a key is gone');
+    is_deeply([told(sub { update('encryption-key' => $OTHER) })], ['changed backup1.enc'],
+        'replaced');
+    is_deeply([told(sub { update('encryption-key' => 'autogen') })], ['changed backup1.enc'],
+        'made anew');
+    is_deeply([told(sub { update(port => 8008) })], [], 'what is not about keys');
+    is_deeply(
+        [told(sub { delete_storage(); PVE::Escrow::Keep::look() })], ['gone backup1.enc'],
+        'the next look does not say it again',
+    );
+    my ($event) = (PVE::Escrow::Tell::recent_events())[-1];
+    like($event->{text}, qr/kept as [0-9a-f]{64}/, 'where it is');
+    is($event->{next}, 'pveescrow keys', 'and what to do');
+};
+
+subtest 'keys of the client library elsewhere' => sub {
+    set_up(undef);
+    spew('/run/secrets/backup1.enc', $OTHER);
+    PVE::PBSClient->new({}, 'backup1', '/run/secrets')->delete_encryption_key();
+    ok(!-e '/run/secrets/backup1.enc', 'removed');
+    ok(is_kept($OTHER), 'and kept');
+    is(slurp($FILE), $LIVE, 'that of the storage is untouched');
+};
 
 # once, however often it is asked for
 my $hook = \&PVE::Storage::PBSPlugin::on_delete_hook;

@@ -3,6 +3,7 @@ package PVE::CLI::pveescrow;
 use v5.36;
 
 use Fcntl qw(O_CREAT O_EXCL O_NOFOLLOW O_WRONLY);
+use POSIX ();
 
 use PVE::CLIHandler;
 use PVE::INotify;
@@ -56,7 +57,7 @@ my sub code ($param, $what) {
     my $file = delete $param->{'code-file'};
     return PVE::Escrow::Terminal->new()->ask_code($what) if !defined($file);
     return PVE::Escrow::Code::from_file($file) if $file ne '-';
-    my $code = do { local $/; <STDIN> };
+    my $code = do { local $/; readline(STDIN) };
     return $code // die "no recovery code on standard input\n";
 }
 
@@ -74,7 +75,7 @@ my sub read_text ($file) {
 
 # a new file that only root can read
 my sub write_new ($file, $text) {
-    sysopen(my $fh, $file, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600)
+    sysopen(my $fh, $file, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, oct(600))
         or die "cannot create $file: $!\n";
     my $done = print({$fh} $text) && $fh->flush && $fh->sync && close($fh);
     my $err = $!;
@@ -89,8 +90,8 @@ my sub confirm_shown ($what, $seal, $confirm) {
     for my $left (2, 1, 0) {
         my $done = eval { $confirm->($terminal->ask_code($what)); 1 };
         return if $done;
-        $terminal->say("    $@");
-        $terminal->say("    Once more, please.\n") if $left;
+        $terminal->show("    $@");
+        $terminal->show("    Once more, please.\n") if $left;
     }
     die "the seal is still pending, and the words were not shown again\n";
 }
@@ -244,7 +245,7 @@ my sub secret_for_new ($storeid, $order) {
     my $kit = PVE::Escrow::Recover::check_kit($order->{source}, $order->{code});
     my $connection = $kit->{connection} // die "this kit does not say where the backups are\n";
     my $terminal = PVE::Escrow::Terminal->new();
-    $terminal->say("The kit is genuine. Storage '$storeid' will be made: $connection->{username} on"
+    $terminal->show("The kit is genuine. Storage '$storeid' will be made: $connection->{username} on"
         . " $connection->{server}, datastore $connection->{datastore}.\n");
     return $terminal->ask_hidden("Secret of $connection->{username}: ");
 }
@@ -341,7 +342,7 @@ __PACKAGE__->register_method({
     code => sub ($param) {
         PVE::Escrow::Keys::kept_file($param->{name});
         my $terminal = PVE::Escrow::Terminal->new();
-        $terminal->say("Backups that need this key can never be read again, unless it is sealed or on paper.\n"
+        $terminal->show("Backups that need this key can never be read again, unless it is sealed or on paper.\n"
             . "Deleting is not shredding: the disk, and backups of this node, may still hold it.\n");
         my $typed = $terminal->ask("Type the full name of the key to destroy it: ");
         die "that is another name: nothing was destroyed\n" if $typed ne $param->{name};
@@ -422,7 +423,7 @@ my $COLOUR = {
 
 my sub coloured ($word) {
     my $colour = $COLOUR->{$word} // 31;
-    return -t STDOUT && $colour ? "\e[${colour}m$word\e[0m" : $word;
+    return POSIX::isatty(1) && $colour ? "\e[${colour}m$word\e[0m" : $word;
 }
 
 my sub table ($rows, @columns) {

@@ -58,7 +58,7 @@ sub from_file ($path) {
     my (undef, undef, $mode, undef, $uid) = stat($fh);
     $wrong->('not a regular file') if !S_ISREG($mode);
     $wrong->('it belongs to another user') if $uid != $>;
-    $wrong->('others can read it: chmod 600') if $mode & 077;
+    $wrong->('others can read it: chmod 600') if $mode & oct(77);
     sysread($fh, my $code, $MAX + 1) // $wrong->("cannot read it: $!");
     $wrong->('it is longer than a recovery code can be') if length($code) > $MAX;
     return $code;

@@ -81,7 +81,7 @@ sub update ($set, $delete = []) {
     my %gone = map { $_ => 1 } @$delete, keys %$set;
     my @lines = grep { !(m/^\s*([\w-]+):/ && $gone{$1}) } split(m/\n/, read_file());
     push @lines, map { "$_: $set->{$_}" } sort keys %$set;
-    PVE::Tools::file_set_contents($FILE, join('', map { "$_\n" } @lines), 0640);
+    PVE::Tools::file_set_contents($FILE, join('', map { "$_\n" } @lines), oct(640));
     return;
 }
 

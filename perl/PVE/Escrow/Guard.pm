@@ -2,8 +2,6 @@ package PVE::Escrow::Guard;
 
 use v5.36;
 
-use JSON::PP ();
-
 use PVE::Escrow::Keep;
 use PVE::Escrow::Tell;
 
@@ -14,9 +12,12 @@ PVE::Escrow::Guard - keep a key before Proxmox VE writes over it or removes it
 =head1 DESCRIPTION
 
 Wraps the functions of C<PVE::Storage::PBSPlugin> and C<PVE::PBSClient> that write or remove keys, in their own tables
-only: what is merely inherited belongs to every type of storage. A key is kept first; if that fails, the operation
-is refused, since it could lose the only copy. What is there afterwards is kept too: a storage that is added with
-a new key may fail to activate, and loses it again at once.
+only: what is merely inherited belongs to every type of storage. The storage's key and the one before it (F<.enc>,
+F<.enc.old>) are kept first; if that fails, the operation is refused, since it could destroy the only copy. What is there
+afterwards is kept too, at once: a storage that is added with a new key may fail to activate, and then Proxmox VE
+deletes the key that it just made.
+
+A wrapped function returns what it returned before, in the same context, and dies as it did.
 
 =head1 FUNCTIONS
 
@@ -24,159 +25,258 @@ a new key may fail to activate, and loses it again at once.
 
 =item arm()
 
-Wraps them, once. Never dies.
+Wraps all that is there, once. Never dies.
 
-=item state_of_hooks()
+=item state()
 
-C<armed>, and C<missing>, the names of functions that were not there to be wrapped: this Proxmox VE is another one
-than what was tested.
+C<armed>: is there anything wrapped; C<hooks>: for each function C<wrapped>, C<absent>, or C<replaced> by somebody
+else since; C<missing>: those that every supported Proxmox VE has, and this one has not.
 
-=item announce()
+=item announce($armed)
 
-In pvedaemon and pveproxy: leaves word in F</run/pve-escrow>, for C<broadcast>.
+In pvedaemon and pveproxy: holds a file open that has no name and says what this process has loaded. Whoever may look at
+the daemon can read it, as long as the daemon lives: a file in a directory would outlive it, and would not know that
+daemons fork and load themselves anew.
 
-=item broadcast($version)
+=item daemons()
 
-Tells the cluster what the daemons of this node have said, if they still run.
+What the running pvedaemon and pveproxy of this node announce: C<pid>, C<armed>, C<missing>, C<version>. One that announces
+nothing is not in there. Needs root.
+
+=item nodes_report()
+
+Tells the cluster what this node has: C<time>, C<version> and C<daemons>. Returns it.
 
 =back
 
 =cut
 
-my $RUN = '/run/pve-escrow';
-my $LIVE = '/etc/pve/priv/storage';
+our $VERSION = '0.1.0';
 
-my $JSON = JSON::PP->new->canonical->utf8;
+my $STORAGE = '/etc/pve/priv/storage';
+my $DAEMONS = qr/pvedaemon|pveproxy/;
+my $ANNOUNCES = '{"pve-escrow":';
 
-# how each of them says which storage it is about
-my %STORAGE_OF = (
-    hook => sub ($args) { return $args->[1] },
-    plugin => sub ($args) { return $args->[1] },
-    client => sub ($args) { return ref($args->[0]) eq 'HASH' || eval { $args->[0]->{storeid} } ? $args->[0]->{storeid} : undef },
-);
-
-# function -> [how, is it missing in some of the versions that are supported]
-my %HOOKS = (
-    'PVE::Storage::PBSPlugin::on_add_hook' => ['hook'],
-    'PVE::Storage::PBSPlugin::on_update_hook' => ['hook'],
-    'PVE::Storage::PBSPlugin::on_update_hook_full' => ['hook', 1],
-    'PVE::Storage::PBSPlugin::on_delete_hook' => ['hook'],
-    'PVE::Storage::PBSPlugin::pbs_set_encryption_key' => ['plugin'],
-    'PVE::Storage::PBSPlugin::pbs_delete_encryption_key' => ['plugin'],
-    'PVE::PBSClient::set_encryption_key' => ['client'],
-    'PVE::PBSClient::delete_encryption_key' => ['client'],
-    'PVE::PBSClient::autogen_encryption_key' => ['client'],
-);
-
-my %wrapped;
-
-# of this storage: the hooks call the functions below them, and once is enough
-our %busy; ## no critic (ProhibitPackageVars)
-
-my sub files ($storeid) {
-    return map { "$LIVE/$storeid.$_" } grep { -e "$LIVE/$storeid.$_" || -l "$LIVE/$storeid.$_" } qw(enc enc.old);
+my sub storage_files ($storeid) {
+    return map { "$STORAGE/$storeid.$_" } qw(enc enc.old);
 }
 
-my sub keep ($storeid, $why) {
-    return map { $_ => PVE::Escrow::Keep::keep_file($_, $why)->{name} } files($storeid);
+my sub client_files ($client) {
+    my $path = $client->encryption_key_file_name();
+    return ($path, "$path.old");
 }
 
-my sub before ($storeid, $what) {
-    my %kept = eval { keep($storeid, "before $what") };
-    die "refused, since a key could be lost: $@"
-        . "Make room or wait for quorum, and try again. To go on without keeping keys: touch /etc/pve-escrow.disabled,"
-        . " and reload the daemons\n"
-        if $@;
-    return \%kept;
+# function => how its arguments name the key files, and is it missing in supported versions
+my $HOOKS = {
+    map(
+        { ("PVE::Storage::PBSPlugin::$_" =>
+                { files => sub ($class, $storeid, @) { storage_files($storeid) } }) }
+        qw(on_add_hook on_update_hook on_update_hook_full on_delete_hook)),
+    map(
+        { ("PVE::Storage::PBSPlugin::$_" =>
+                { files => sub ($scfg, $storeid, @) { storage_files($storeid) } }) }
+        qw(pbs_set_encryption_key pbs_delete_encryption_key)),
+    map({ ("PVE::PBSClient::$_" => { files => sub ($self, @) { client_files($self) } }) }
+        qw(set_encryption_key delete_encryption_key autogen_encryption_key)),
+};
+my $OPTIONAL = { 'PVE::Storage::PBSPlugin::on_update_hook_full' => 1 };
+
+my $wrapped = {};
+
+# the files that an outer function looks after: the hooks call the others, and tell of all that happened
+my $busy = {};
+
+my sub is_there ($path) {
+    return -e $path || -l $path ? 1 : 0;
 }
 
-my sub after ($storeid, $what, $before) {
-    my %now = eval { keep($storeid, "after $what") };
-    if ($@) {
-        PVE::Escrow::Tell::report('error', "a new key of storage '$storeid' could not be kept: $@");
-        return;
+# path => name of what was kept. A link to nowhere holds nothing.
+my sub keep ($files, $why) {
+    return { map { $_ => PVE::Escrow::Keep::keep_file($_, $why)->{name} } grep { -e } @$files };
+}
+
+my sub before ($files, $what) {
+    my $kept = eval { keep($files, "before $what") };
+    return $kept if $kept;
+    my $err = $@;
+    die $err if ref($err);
+    die "refused, since a key could be lost: $err";
+}
+
+my sub event ($path, $was, $is) {
+    my ($file) = $path =~ m{([^/]+)$};
+    my ($storage) = $file =~ m/^(.*)\.enc(?:\.old)?$/;
+    my $event = { file => $file, storage => $storage, name => $is, was => $was };
+    delete $event->{$_} for grep { !defined($event->{$_}) } qw(name was);
+    $event->{type} = !defined($is) ? 'gone' : defined($was) ? 'changed' : 'new';
+    return $event;
+}
+
+my sub is_news ($path, $was, $is) {
+    return 0 if ($was // '') eq ($is // '');
+    # that a key became the older one is told with its successor
+    return $path !~ m/\.old$/;
+}
+
+# The operation is over. Whatever goes wrong here, it went the way that it went.
+my sub after ($files, $what, $before) {
+    for my $path (@$files) {
+        my $was = $before->{$path};
+        my $is =
+            -e $path ? eval { PVE::Escrow::Keep::keep_file($path, "after $what")->{name} } : undef;
+        if (!defined($is) && is_there($path)) {
+            PVE::Escrow::Tell::tell(
+                { %{ event($path, $was, undef) }, type => 'unkept', why => "$@" });
+            next;
+        }
+        PVE::Escrow::Tell::tell(event($path, $was, $is)) if is_news($path, $was, $is);
+        PVE::Escrow::Keep::noticed($path, $is)
+            if ($was // '') ne ($is // '') && index($path, "$STORAGE/") == 0;
     }
-    my $file = "$LIVE/$storeid.enc";
-    my ($was, $is) = ($before->{$file} // '', $now{$file} // '');
-    return if $was eq $is;
-    my $text = $is eq '' ? "the key of storage '$storeid' was removed, and is kept as $was: 'pveescrow keys'"
-        : $was eq '' ? "storage '$storeid' has a new key, kept as $is. Next: pveescrow create $storeid"
-        : "storage '$storeid' has another key now; the one before is kept as $was. Next: pveescrow create $storeid";
-    PVE::Escrow::Tell::report($is eq '' || $was ne '' ? 'warning' : 'notice', $text);
     return;
 }
 
-my sub guarded ($original, $how, $name) {
-    my $short = $name =~ s/.*:://r;
+my sub call_in ($context, $code, $arguments) {
+    return $code->(@$arguments) if $context;
+    return scalar($code->(@$arguments)) if defined($context);
+    $code->(@$arguments);
+    return;
+}
+
+my sub guarded ($what, $original, $files_of) {
     return sub {
-        my $storeid = $STORAGE_OF{$how}->(\@_);
-        goto &$original if !defined($storeid) || ref($storeid) || $busy{$storeid};
-        local $busy{$storeid} = 1;
-        my $before = before($storeid, $short);
-        my $wants_list = wantarray;
-        my @result = eval { $wants_list ? $original->(@_) : scalar($original->(@_)) };
-        my $err = $@;
-        eval { after($storeid, $short, $before) };
-        die $err if $err;
-        return $wants_list ? @result : $result[0];
+        my $arguments = \@_;
+        my $context = wantarray;
+        my $files = [eval { $files_of->(@$arguments) }];
+        my $before = before($files, $what);
+        return call_in($context, $original, $arguments) if grep { $busy->{$_} } @$files;
+
+        local $busy->@{@$files} = (1) x @$files;
+        my @result;
+        my $error = $@;
+        my $done = eval { @result = call_in($context, $original, $arguments); 1 };
+        my $died = $@;
+        eval { after($files, $what, $before) };
+        die $died if !$done;
+        $@ = $error; ## no critic (RequireLocalizedPunctuationVars) - as the function left it
+        return $context ? @result : $result[0];
     };
 }
 
+my sub own ($name) {
+    no strict 'refs';
+    return defined(&$name) ? \&$name : undef;
+}
+
+my sub put_in_place ($name, $code) {
+    no strict 'refs';
+    no warnings qw(prototype redefine);
+    *{$name} = $code;
+    return;
+}
+
 my sub wrap ($name) {
-    no strict 'refs'; ## no critic (ProhibitNoStrict)
-    no warnings 'redefine'; ## no critic (ProhibitNoWarnings)
-    return if !defined(&$name);
-    my $original = \&$name;
-    *{$name} = guarded($original, $HOOKS{$name}->[0], $name);
-    $wrapped{$name} = 1;
+    my $present = own($name) or return;
+    return if $wrapped->{$name};
+    my $what = $name =~ s/^.*:://r;
+    my $code = guarded($what, $present, $HOOKS->{$name}->{files});
+    require Scalar::Util;
+    &Scalar::Util::set_prototype($code, prototype($present)); ## no critic (ProhibitAmpersandSigils)
+    put_in_place($name, $code);
+    $wrapped->{$name} = $code;
     return;
 }
 
 sub arm () {
-    for my $name (sort keys %HOOKS) {
-        eval { wrap($name) } if !$wrapped{$name};
+    local $@;
+    for my $name (sort keys %$HOOKS) {
+        eval { wrap($name); 1 } or PVE::Escrow::Tell::note("$name is not guarded: $@");
     }
     return;
 }
 
-sub state_of_hooks () {
-    my @missing = grep { !$wrapped{$_} && !$HOOKS{$_}->[1] } sort keys %HOOKS;
-    return { armed => %wrapped ? 1 : 0, missing => \@missing };
+my sub state_of ($name) {
+    return 'absent' if !$wrapped->{$name};
+    return (own($name) // 0) == $wrapped->{$name} ? 'wrapped' : 'replaced';
+}
+
+my sub summary () {
+    my %hooks = map { $_ => state_of($_) } keys %$HOOKS;
+    my @missing = grep { $hooks{$_} ne 'wrapped' && !$OPTIONAL->{$_} } sort keys %hooks;
+    return { armed => %$wrapped ? 1 : 0, hooks => \%hooks, missing => \@missing };
+}
+
+sub state () { ## no critic (ProhibitBuiltinHomonyms)
+    return summary();
+}
+
+my sub json () {
+    require JSON::PP;
+    return JSON::PP->new->canonical->utf8;
 }
 
 my sub program () {
-    return $0 =~ m{(?:^|/)(pvedaemon|pveproxy)(?:\s|$)} ? $1 : undef;
+    return $0 =~ m{(?:^|/)($DAEMONS)(?:\s|$)} ? $1 : undef;
 }
 
-my sub started ($pid) {
-    open(my $fh, '<', "/proc/$pid/stat") or return;
-    my $line = <$fh> // return;
-    return (split(m/ /, $line =~ s/.*\) //r))[19];
-}
+my $announced;
 
-sub announce () {
+sub announce ($armed = 1) {
     my $program = program() // return;
-    mkdir($RUN, 0700);
-    my $text = $JSON->encode({ %{ state_of_hooks() }, pid => $$, started => started($$) });
-    open(my $fh, '>', "$RUN/$program.$$") or return;
-    print {$fh} $text;
-    close($fh) && rename("$RUN/$program.$$", "$RUN/$program.json");
+    local ($@, $!);
+    eval {
+        my $state = summary();
+        $state->{armed} = 0 if !$armed;
+        my %said = (map({ $_ => $state->{$_} } qw(armed missing)), version => $VERSION);
+        open($announced, '+>', undef) or die "$!\n";
+        syswrite($announced, $ANNOUNCES . json()->encode(\%said) . "}\n") or die "$!\n";
+        1;
+    } or PVE::Escrow::Tell::note("$program can't say that it has the guard: $@");
     return;
 }
 
-my sub said ($program) {
-    open(my $fh, '<', "$RUN/$program.json") or return;
-    local $/;
-    my $said = eval { $JSON->decode(<$fh>) } // return;
-    return (started($said->{pid}) // '') eq ($said->{started} // '-') ? $said : undef;
+my sub slurp ($path, $max = 65536) {
+    open(my $fh, '<:raw', $path) or return;
+    my $read = sysread($fh, my $bytes, $max) or return;
+    return $bytes;
 }
 
-sub broadcast ($version) {
-    my %daemons = map { my $said = said($_); $said ? ($_ => $said) : () } qw(pvedaemon pveproxy);
-    PVE::Cluster::broadcast_node_kv(
-        'pve-escrow', $JSON->encode({ daemons => \%daemons, time => time(), version => $version }),
-    );
+# the pid file may be old, and its number somebody else's by now
+my sub pid_of ($program) {
+    my ($pid) = (slurp("/run/$program.pid") // '') =~ m/^([0-9]+)\s*$/ or return;
+    my $command = (slurp("/proc/$pid/cmdline") // '') =~ tr/\0/ /r;
+    return $command =~ m{(?:^|[/ ])$program(?: |$)} ? $pid : undef;
+}
+
+my sub announcement ($pid) {
+    opendir(my $dh, "/proc/$pid/fd") or return;
+    for my $fd (map { m/^([0-9]+)$/ } readdir($dh)) {
+        my $link = readlink("/proc/$pid/fd/$fd") // next;
+        next if $link !~ m{^/.* \(deleted\)$} || !-f "/proc/$pid/fd/$fd";
+        my $text = slurp("/proc/$pid/fd/$fd") // next;
+        next if index($text, $ANNOUNCES) != 0;
+        my $said = eval { json()->decode($text) } or next;
+        return $said->{'pve-escrow'};
+    }
     return;
+}
+
+sub daemons () {
+    local $@;
+    my %daemons;
+    for my $program (qw(pvedaemon pveproxy)) {
+        my $pid = pid_of($program) // next;
+        my $said = announcement($pid) // next;
+        $daemons{$program} = { %$said, pid => int($pid) };
+    }
+    return \%daemons;
+}
+
+sub nodes_report () {
+    my $report = { daemons => daemons(), time => time(), version => $VERSION };
+    require PVE::Cluster;
+    PVE::Cluster::broadcast_node_kv('pve-escrow', json()->encode($report));
+    return $report;
 }
 
 1;

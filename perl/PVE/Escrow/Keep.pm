@@ -3,24 +3,36 @@ package PVE::Escrow::Keep;
 use v5.36;
 
 use Digest::SHA ();
-use Errno qw(EEXIST EINVAL ENOENT);
-use Fcntl qw(O_CREAT O_DIRECTORY O_EXCL O_NOCTTY O_NOFOLLOW O_NONBLOCK O_RDONLY O_WRONLY S_ISREG);
-use File::Basename ();
+use Errno qw(EEXIST ENOENT ENOTDIR);
+use Fcntl qw(
+    LOCK_EX LOCK_NB O_CREAT O_DIRECTORY O_EXCL O_NOFOLLOW O_NONBLOCK O_RDONLY O_WRONLY S_ISREG
+);
 use IO::Handle ();
-use JSON::PP ();
 use POSIX ();
+use Time::HiRes ();
+
+use PVE::Escrow::Tell;
 
 =head1 NAME
 
-PVE::Escrow::Keep - no key file is ever lost
+PVE::Escrow::Keep - keep every key file that was ever seen on a node
+
+=head1 SYNOPSIS
+
+    my $kept = PVE::Escrow::Keep::keep_file('/etc/pve/priv/storage/vault.enc', 'before it is removed');
+    say "$kept->{name}, in $_" for $kept->{places}->@*;
+
+    PVE::Escrow::Keep::look();
 
 =head1 DESCRIPTION
 
-Each key file that was ever seen on a node is kept, byte for byte, in F</etc/pve/priv/escrow/kept> and in
-F</var/lib/pve-escrow/kept>, as F<SHA-256.enc>; what is known of it stands beside it in F<SHA-256.json>. What lies there is
-never overwritten, and only C<forget> removes it.
+A key file is kept byte for byte in two places, F</etc/pve/priv/escrow/kept>, which all nodes have, and
+F</var/lib/pve-escrow/kept>, which outlives the cluster's file system. It is named by the SHA-256 of its bytes, and is
+never overwritten, whatever it holds. Beside it, F<NAME.json> says where it came from. This module needs nothing but Perl
+itself: it works without quorum, without our library and without the modules of Proxmox VE. It copies, and hands out
+paths; the bytes of a key never leave it.
 
-Core Perl only: this has to work when everything else is broken.
+One of the two places is enough to go on, and the next look repairs the other. With neither, C<keep_file> dies.
 
 =head1 FUNCTIONS
 
@@ -28,283 +40,336 @@ Core Perl only: this has to work when everything else is broken.
 
 =item keep_file($path, $why)
 
-Keeps a file, whatever is in it. Returns its C<name> and the C<places> of its copies. One place is enough, with a warning;
-C<look> makes up for the other. Dies if it could be kept nowhere.
-
-=item keep_storage($storeid, $why, $directory)
-
-Keeps the key file of a storage and its predecessor, those that are there. Returns path => name.
+Returns the C<name> and the C<places>, paths of the copies. Takes regular files of at most 1 MiB; a link is followed.
+Dies if there is no such file, or if neither place has it now.
 
 =item look()
 
-Keeps all key files below F</etc/pve/priv/storage>, and returns what has happened to them since the last look: a list of
-C<type> (C<new>, C<changed>, C<gone>), C<file>, C<storage>, C<name> and C<was>. Makes up for copies and fingerprints that
-are missing.
+Keeps all F<*.enc> and F<*.enc.old> of storages, orphaned ones too; repairs copies that are in one place only; finds out
+which keys those are, where the library can be loaded; compares with what the last look saw, and tells what happened.
+Returns the events: see L<PVE::Escrow::Tell>. Each of them is told at least once, also when a look is killed.
+
+=item mirror()
+
+The first part of that: keeps and repairs, tells nothing, and needs nothing but this module.
+
+=item noticed($path, $name)
+
+Notes that what happened to a key file was told already: C<$name> is what it holds now, C<undef> if it is gone. The next
+look is silent about it then.
 
 =item kept()
 
-A list of what is kept: C<name>, C<places>, C<from>, C<storage>, C<time>, C<why>, and C<fingerprint>, if it was computed from
-the key itself.
+All kept files: C<name>, C<places>, C<from>, C<storage>, C<node>, C<why>, C<time>, C<fingerprint> if it was computed from
+the key, and whether it was (C<verified>). A place with other bytes than the name says does not count.
 
 =item import_file($path)
 
-Keeps any key file. Returns C<name>, C<places> and C<fingerprint>.
+Keeps a key file from anywhere, and computes its C<fingerprint> if possible. Returns what C<keep_file> does, and that.
 
 =item forget($name)
 
-Removes what is kept under this name from the cluster and from this node. Other nodes keep their own copies until it is
-called there, and don't bring it back. Refuses what is in use.
+Destroys a kept file, named in full, on this node now and on the others at their next look. Refuses while a storage has it.
 
-=item write_atomically($path, $content)
+=item live_files($name)
 
-Replaces a file of ours, or dies and leaves it as it was.
-
-=item text_of($bytes), read_small($path)
-
-What C<eval> of JSON gives, or C<undef>; the content of a regular file of at most 1 MiB, or dies.
+Paths of the key files of storages that hold exactly these bytes.
 
 =back
 
 =cut
 
-my $LIVE = '/etc/pve/priv/storage';
-my $CLUSTER = '/etc/pve/priv/escrow';
-my $LOCAL = '/var/lib/pve-escrow';
-my @PLACES = ("$CLUSTER/kept", "$LOCAL/kept");
-my $FORGOTTEN = "$CLUSTER/forgotten";
-my $SEEN = "$LOCAL/seen.json";
+my $STORAGE = '/etc/pve/priv/storage';
+my $CLUSTER = '/etc/pve/priv/escrow/kept';
+my $LOCAL = '/var/lib/pve-escrow/kept';
+my $PLACES = [$LOCAL, $CLUSTER];
+my $FORGOTTEN = '/etc/pve/priv/escrow/forgotten';
+
+my $SEEN = '/var/lib/pve-escrow/seen.json';
+my $LOCK = '/var/lib/pve-escrow/look.lock';
 
 my $MAX_BYTES = 1024 * 1024;
-my $MAX_BESIDE = 99;
-my $STALE_SECONDS = 24 * 60 * 60;
+my $LOCK_SECONDS = 30;
+my $STALE_SECONDS = 3600;
 
 my $NAME = qr/[0-9a-f]{64}/;
 
-my sub now () {
-    return POSIX::strftime('%Y-%m-%dT%H:%M:%S+00:00', gmtime());
+# What goes wrong with a file is a reason, and can be weighed. Anything else that dies in here, a timeout of our
+# caller's for one, is not ours and goes on.
+my sub fail ($text) {
+    die { reason => $text };
 }
 
-my sub is_there ($path) {
-    return defined(lstat($path));
-}
-
-my sub names_in ($dir) {
-    opendir(my $dh, $dir) or do {
-        return if $! == ENOENT;
-        die "cannot read $dir: $!\n";
-    };
-    my @names = sort map { m/^(.*)$/s } readdir($dh);
-    closedir($dh);
-    return @names;
-}
-
-# It might be a FIFO, and it might grow.
-my sub read_bounded ($path, $flags = 0) {
-    sysopen(my $fh, $path, O_RDONLY | O_NONBLOCK | O_NOCTTY | $flags)
-        or die "cannot read $path: $!\n";
-    my @stat = stat($fh) or die "cannot read $path: $!\n";
-    die "cannot read $path: not a regular file\n" if !S_ISREG($stat[2]);
-    my $bytes = '';
-    while (length($bytes) <= $MAX_BYTES) {
-        my $read = sysread($fh, $bytes, $MAX_BYTES + 1 - length($bytes), length($bytes));
-        die "cannot read $path: $!\n" if !defined($read);
-        return $bytes if !$read;
-    }
-    die "cannot read $path: more than 1 MiB, so no key file\n";
-}
-
-sub read_small ($path) {
-    return read_bounded($path, O_NOFOLLOW);
-}
-
-my sub make_directory ($dir) {
-    return if -d $dir;
-    my $parent = File::Basename::dirname($dir);
-    __SUB__->($parent);
-    mkdir($dir, oct(700)) or $! == EEXIST or die "cannot make $dir: $!\n";
-    return;
-}
-
-my sub sync_directory ($dir) {
-    sysopen(my $dh, $dir, O_RDONLY | O_DIRECTORY) or die "cannot open $dir: $!\n";
-    $dh->sync() or $! == EINVAL or die "cannot sync $dir: $!\n";
-    return;
-}
-
-# Its name says whose bytes it holds: what was killed here is found by the next look.
-my sub write_temporary ($path, $bytes) {
-    my $temporary = sprintf('%s.%d-%08x.tmp', $path, $$, int(rand(2**32)));
-    sysopen(my $fh, $temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, oct(600))
-        or die "cannot write $temporary: $!\n";
-    my $done = eval {
-        my $written = 0;
-        while ($written < length($bytes)) {
-            $written += syswrite($fh, $bytes, length($bytes) - $written, $written)
-                // die "cannot write $temporary: $!\n";
-        }
-        $fh->sync() or die "cannot sync $temporary: $!\n";
-        close($fh) or die "cannot write $temporary: $!\n";
-        1;
-    };
-    return $temporary if $done;
+my sub attempt ($code) {
+    local $@;
+    my $result;
+    return ($result, undef) if eval { $result = $code->(); 1 };
     my $err = $@;
-    unlink($temporary);
+    return (undef, $err->{reason}) if ref($err) eq 'HASH' && defined($err->{reason});
     die $err;
 }
 
-sub write_atomically ($path, $content) {
-    my $dir = File::Basename::dirname($path);
-    make_directory($dir);
-    my $temporary = write_temporary($path, $content);
-    if (!rename($temporary, $path)) {
-        my $err = "cannot write $path: $!\n";
-        unlink($temporary);
-        die $err;
+my sub json () {
+    require JSON::PP;
+    return JSON::PP->new->canonical->utf8;
+}
+
+my sub read_bounded ($path, $flags = 0) {
+    sysopen(my $fh, $path, O_RDONLY | O_NONBLOCK | $flags) or fail("cannot open $path: $!");
+    fail("$path is not a regular file") if !S_ISREG((stat($fh))[2]);
+    my $bytes = '';
+    while (1) {
+        my $read = sysread($fh, $bytes, 65536, length($bytes)) // fail("cannot read $path: $!");
+        last if !$read;
+        fail("$path is larger than 1 MiB") if length($bytes) > $MAX_BYTES;
     }
-    sync_directory($dir);
+    return $bytes;
+}
+
+# what comes out of a file is tainted, and so is its hash
+my sub is_there ($path) {
+    return lstat($path) ? 1 : 0;
+}
+
+my sub name_of ($bytes) {
+    my ($name) = Digest::SHA::sha256_hex($bytes) =~ m/^($NAME)$/;
+    return $name;
+}
+
+my sub holds ($path, $name, $flags = O_NOFOLLOW) {
+    my ($bytes) = attempt(sub { return read_bounded($path, $flags) });
+    return defined($bytes) && name_of($bytes) eq $name;
+}
+
+my sub sync_directory ($directory) {
+    sysopen(my $dh, $directory, O_RDONLY | O_DIRECTORY) or fail("cannot open $directory: $!");
+    $dh->sync or fail("cannot sync $directory: $!");
     return;
 }
 
-# Takes the name if nobody has it. pmxcfs has no links: there, whoever else does this writes the same bytes.
-my sub take_name ($temporary, $path) {
-    return 1 if link($temporary, $path) && (unlink($temporary) || 1);
-    my $err = $!;
-    return 0 if is_there($path);
-    rename($temporary, $path) or die "cannot write $path: $err, $!\n";
-    return 1;
-}
-
-my sub write_new ($path, $bytes) {
-    my $temporary = write_temporary($path, $bytes);
-    my $taken = eval { take_name($temporary, $path) };
-    my $err = $@;
-    unlink($temporary) if !$taken;
-    die $err if !defined($taken);
-    return;
-}
-
-my sub holds ($path, $name) {
-    my $bytes = eval { read_bounded($path, O_NOFOLLOW) };
-    return defined($bytes) && Digest::SHA::sha256_hex($bytes) eq $name;
-}
-
-my sub candidates ($place, $name) {
-    return ("$place/$name.enc", map { "$place/$name.$_.enc" } 1 .. $MAX_BESIDE);
-}
-
-# the copy in a place, if there is a good one
-my sub copy_in ($place, $name) {
-    for my $path (candidates($place, $name)) {
-        return $path if holds($path, $name);
-        last if !is_there($path);
+# Without /etc/pve/priv the cluster's file system is not mounted, and what would be written there keeps it from it.
+my sub make_directory ($directory) {
+    my ($base, $rest) = $directory =~ m{^(/etc/pve/priv|/var/lib)/(.*)$};
+    fail("$base is not there") if !-d $base;
+    for my $part (split(m{/}, $rest)) {
+        my $parent = $base;
+        $base .= "/$part";
+        next if -d $base;
+        mkdir($base, oct(700)) or $! == EEXIST or fail("cannot make $base: $!");
+        sync_directory($parent);
     }
     return;
 }
 
-my sub store ($place, $name, $bytes) {
-    make_directory($place);
-    for my $path (candidates($place, $name)) {
-        write_new($path, $bytes) if !is_there($path);
-        if (holds($path, $name)) {
-            sync_directory($place);
-            return $path;
+my sub write_temporary ($path, $bytes) {
+    my ($directory, $file) = $path =~ m{^(.*)/([^/]+)$};
+    make_directory($directory);
+    my $temporary = sprintf('%s/.%s.%d.%06x.tmp', $directory, $file, $$, int(rand(2**24)));
+    my (undef, $reason) = attempt(sub {
+        sysopen(my $fh, $temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, oct(600))
+            or fail("cannot create a file in $directory: $!");
+        my $done = 0;
+        while ($done < length($bytes)) {
+            $done += syswrite($fh, $bytes, length($bytes) - $done, $done)
+                // fail("cannot write to $directory: $!");
         }
-        warn "$path does not hold what its name says: it stays as it is, and another copy goes beside it\n";
-    }
-    die "cannot keep $name in $place: too many damaged copies\n";
+        $fh->sync or fail("cannot write to $directory: $!");
+        close($fh) or fail("cannot write to $directory: $!");
+    });
+    return $temporary if !defined($reason);
+    unlink($temporary);
+    return fail($reason);
 }
 
-sub text_of ($bytes) {
-    my $data = eval { JSON::PP::decode_json($bytes) };
-    return ref($data) eq 'HASH' ? $data : undef;
+# Where links can be made, a link is what never replaces. pmxcfs has none, and no RENAME_NOREPLACE either: there nothing is
+# at that name but what another process puts there meanwhile, and that holds the same bytes as ours.
+my sub place ($temporary, $path) {
+    my $linked = link($temporary, $path);
+    my $exists = !$linked && $! == EEXIST;
+    return if !$linked && !$exists && !is_there($path) && rename($temporary, $path);
+    my $why = $!;
+    unlink($temporary);
+    return if $linked || $exists;
+    return fail("cannot create $path: $why");
 }
 
-my sub encode ($data) {
-    return JSON::PP->new->canonical->utf8->pretty->encode($data);
-}
-
-my sub info ($name) {
-    my @read = grep { defined } map { eval { text_of(read_small("$_/$name.json")) } } @PLACES;
-    my ($best) = sort { defined($b->{fingerprint}) <=> defined($a->{fingerprint}) } @read;
-    return $best;
-}
-
-# what is known of a key is worth less than the key: this never fails
-my sub describe ($place, $name, $info, $replace = 0) {
-    my $path = "$place/$name.json";
-    return if !$replace && is_there($path);
-    eval { write_atomically($path, encode($info)); 1 } or warn "$@";
+my sub create ($path, $bytes) {
+    place(write_temporary($path, $bytes), $path);
+    sync_directory($path =~ s{/[^/]+$}{}r);
     return;
+}
+
+my sub replace ($path, $bytes) {
+    my $temporary = write_temporary($path, $bytes);
+    if (!rename($temporary, $path)) {
+        my $why = $!;
+        unlink($temporary);
+        fail("cannot write $path: $why");
+    }
+    sync_directory($path =~ s{/[^/]+$}{}r);
+    return;
+}
+
+# NAME.enc, or beside it if something else has that name. What is there is whole from the first moment.
+my sub find_copy ($directory, $name) {
+    for my $try ('', map { "-$_" } 1 .. 99) {
+        my $path = "$directory/$name$try.enc";
+        return (undef, $path) if !is_there($path);
+        return ($path, undef) if holds($path, $name);
+    }
+    return fail("$directory has a hundred damaged copies of $name");
+}
+
+my sub put ($directory, $name, $bytes) {
+    my ($path, $free) = find_copy($directory, $name);
+    return $path if defined($path);
+    PVE::Escrow::Tell::note(
+        "$directory/$name.enc holds other bytes than its name says. It stays, and the copy goes"
+            . " beside it: $free. Is a disk failing? Next: pveescrow doctor")
+        if $free ne "$directory/$name.enc";
+    create($free, $bytes);
+    holds($free, $name) or fail("$free does not hold what was written to it");
+    return $free;
+}
+
+my sub timestamp () {
+    return POSIX::strftime('%Y-%m-%dT%H:%M:%S+00:00', gmtime());
+}
+
+my sub node () {
+    return (POSIX::uname())[1] =~ s/\..*//sr;
+}
+
+my sub read_about ($directory, $name) {
+    my ($bytes) = attempt(sub { return read_bounded("$directory/$name.json", O_NOFOLLOW) });
+    return if !defined($bytes);
+    local $@;
+    my $about = eval { json()->decode($bytes) };
+    return ref($about) eq 'HASH' && ($about->{name} // '') eq $name ? $about : undef;
+}
+
+# The first origin stays. Without it a key is kept all the same.
+my sub describe ($directory, $name, $about) {
+    return if is_there("$directory/$name.json");
+    my (undef, $reason) =
+        attempt(sub { create("$directory/$name.json", json()->encode($about) . "\n") });
+    PVE::Escrow::Tell::note("$directory/$name.enc is kept, but not where from: $reason")
+        if defined($reason);
+    return;
+}
+
+# A key that is seen again is wanted again; its time tells that from a copy which another node has forgotten since.
+my sub remember_again ($name, $places) {
+    unlink("$FORGOTTEN/$name");
+    utime(undef, undef, grep { m/^\Q$LOCAL\E/ } @$places);
+    return;
+}
+
+my sub keep_bytes ($bytes, $about) {
+    my $name = $about->{name} = name_of($bytes);
+    my (@places, @reasons);
+    for my $directory (@$PLACES) {
+        my ($path, $reason) = attempt(sub { return put($directory, $name, $bytes) });
+        push @places, $path if defined($path);
+        push @reasons, $reason if defined($reason);
+    }
+    fail("cannot keep $about->{from}: " . join('; ', @reasons)) if !@places;
+    PVE::Escrow::Tell::note(
+        "$about->{from} is kept in one place only: $reasons[0]. The next look tries again")
+        if @reasons;
+    remember_again($name, \@places);
+    describe(s{/[^/]+$}{}r, $name, $about) for @places;
+    return { name => $name, places => \@places };
 }
 
 my sub storage_of ($path) {
-    return $path =~ m{^\Q$LIVE\E/([^/]+?)\.enc(?:\.old)?$} ? $1 : undef;
-}
-
-# Kept again, it is to come back everywhere.
-my sub remember_again ($name) {
-    unlink("$FORGOTTEN/$name") if is_there("$FORGOTTEN/$name");
-    return;
-}
-
-my sub keep_bytes ($bytes, $info) {
-    my $name = Digest::SHA::sha256_hex($bytes);
-    my (@paths, @errors);
-    for my $place (@PLACES) {
-        my $path = eval { store($place, $name, $bytes) };
-        if (!defined($path)) {
-            push @errors, $@ =~ s/\s+\z//r;
-            next;
-        }
-        push @paths, $path;
-        describe($place, $name, $info);
-    }
-    die "$info->{from} could not be kept, neither in the cluster nor on this node: "
-        . join('; ', @errors) . "\n"
-        if !@paths;
-    warn "$info->{from} is kept as $paths[0] only: $_\n" for @errors;
-    remember_again($name);
-    return { name => $name, places => \@paths };
+    return $path =~ m{^\Q$STORAGE\E/([^/]+)\.enc(?:\.old)?\z} ? $1 : undef;
 }
 
 my sub origin ($path, $why) {
-    my $info = { from => $path, time => now(), why => $why };
-    my $storeid = storage_of($path);
-    $info->{storage} = $storeid if defined($storeid);
-    return $info;
+    my $storage = storage_of($path);
+    return {
+        version => 1,
+        from => $path,
+        node => node(),
+        time => timestamp(),
+        why => $why,
+        fingerprint => 'unverified',
+        defined($storage) ? (storage => $storage) : (),
+    };
 }
 
-sub keep_file ($path, $why) {
+my sub keep ($path, $why) {
     return keep_bytes(read_bounded($path), origin($path, $why));
 }
 
-sub keep_storage ($storeid, $why, $directory = $LIVE) {
-    my %kept;
-    for my $path (map { "$directory/$storeid.$_" } qw(enc enc.old)) {
-        # where a link leads to nothing, there is nothing to keep
-        next if !-e $path;
-        $kept{$path} = keep_file($path, $why)->{name};
+sub keep_file ($path, $why) {
+    my ($kept, $reason) = attempt(sub { return keep($path, $why) });
+    return $kept if $kept;
+    die
+        "$reason. Nothing was changed. Next: see to it that there is space (df /etc/pve /var/lib), and that the key file can"
+        . " be read; then do it again\n";
+}
+
+# undef if there is none, or if it can't be read
+my sub entries ($directory) {
+    opendir(my $dh, $directory) or return;
+    my @names = sort map { m{^([^/]+)$}s } grep { !m/^\.\.?$/ } readdir($dh);
+    return \@names;
+}
+
+my sub key_files () {
+    return map { "$STORAGE/$_" } grep { m/\.enc(?:\.old)?\z/ } (entries($STORAGE) // [])->@*;
+}
+
+sub live_files ($name) {
+    return grep { holds($_, $name, 0) } key_files();
+}
+
+my sub kept_names () {
+    my %names =
+        map { m/^($NAME)(?:-[0-9]+)?\.enc\z/ ? ($1 => 1) : () }
+        map { (entries($_) // [])->@* } @$PLACES;
+    my @names = sort keys %names;
+    return @names;
+}
+
+my sub copies ($name) {
+    return grep { defined } map {
+        my $directory = $_;
+        my ($found) = attempt(sub { return [find_copy($directory, $name)] });
+        $found ? $found->[0] : undef;
+    } @$PLACES;
+}
+
+my sub about ($name) {
+    return (grep { defined } map { read_about($_, $name) } @$PLACES)[0] // {};
+}
+
+my sub is_fingerprint ($text) {
+    return defined($text) && $text =~ m/^[0-9a-f]{2}(?::[0-9a-f]{2}){31}\z/;
+}
+
+sub kept () {
+    my @kept;
+    for my $name (kept_names()) {
+        my @places = copies($name) or next;
+        my $about = about($name);
+        my $verified = is_fingerprint($about->{fingerprint});
+        push @kept, {
+            name => $name,
+            places => \@places,
+            verified => $verified ? 1 : 0,
+            fingerprint => $verified ? $about->{fingerprint} : undef,
+            map { $_ => $about->{$_} } qw(from node storage time why),
+        };
     }
-    return \%kept;
+    return @kept;
 }
 
-my sub live_files () {
-    die "$LIVE cannot be seen: is pve-cluster running?\n" if !-d File::Basename::dirname($LIVE);
-    return map { "$LIVE/$_" } grep { m/\.enc(?:\.old)?$/ } names_in($LIVE);
-}
-
-my sub kept_names ($place) {
-    my %names = map { m/^($NAME)(?:\.[0-9]+)?\.enc$/ ? ($1 => 1) : () } names_in($place);
-    return keys %names;
-}
-
-my sub all_names () {
-    my %names = map { $_ => 1 } map { kept_names($_) } @PLACES;
-    return sort keys %names;
-}
-
-# The library may be missing: then the next look does it.
-my sub compute_fingerprint ($path) {
+# Only where the library can be loaded: what is not known is found out by a later look.
+my sub compute ($path) {
+    local $@;
     my $key = eval {
         require PVE::RS::Escrow;
         PVE::RS::Escrow::fingerprint({ keyfile => $path });
@@ -312,144 +377,202 @@ my sub compute_fingerprint ($path) {
     return $key && $key->{verified} ? $key->{fingerprint} : undef;
 }
 
-my sub add_fingerprint ($name, $path, $info) {
-    my $fingerprint = compute_fingerprint($path) // return;
-    $info->{fingerprint} = $fingerprint;
-    for my $place (grep { defined(copy_in($_, $name)) } @PLACES) {
-        describe($place, $name, $info, 1);
+my sub identify ($name) {
+    my $about = about($name);
+    return $about->{fingerprint} if is_fingerprint($about->{fingerprint});
+    my ($path) = copies($name) or return;
+    my $fingerprint = compute($path) // return;
+    for my $directory (@$PLACES) {
+        my $present = read_about($directory, $name) or next;
+        $present->{fingerprint} = $fingerprint;
+        attempt(sub { replace("$directory/$name.json", json()->encode($present) . "\n") });
     }
+    return $fingerprint;
+}
+
+sub import_file ($path) {
+    my $kept = keep_file($path, 'it was imported');
+    $kept->{fingerprint} = identify($kept->{name});
+    return $kept;
+}
+
+my sub remove_all ($directory, $name) {
+    for my $file (grep { m/^$name(?:-[0-9]+)?\.(?:enc|json)\z/ } (entries($directory) // [])->@*) {
+        unlink("$directory/$file") or fail("cannot remove $directory/$file: $!");
+    }
+    return;
+}
+
+# Another node has forgotten it, after it was last seen here.
+my sub is_forgotten ($name) {
+    my $forgotten = (stat("$FORGOTTEN/$name"))[9] // return 0;
+    my $seen = (stat("$LOCAL/$name.enc"))[9] // 0;
+    return $seen < $forgotten;
+}
+
+my sub repair_about ($name) {
+    my $about = about($name);
+    return if !defined($about->{name});
+    describe($_, $name, $about) for @$PLACES;
     return;
 }
 
 my sub repair ($name) {
-    my ($good) = grep { defined } map { copy_in($_, $name) } @PLACES;
-    if (!defined($good)) {
-        warn "no copy of $name holds what its name says: each stays as it is\n";
-        return;
+    return attempt(sub { remove_all($LOCAL, $name) }) if is_forgotten($name);
+    my @copies = copies($name);
+    return if !@copies;
+    if (@copies < @$PLACES) {
+        my (undef, $reason) = attempt(sub {
+            my $bytes = read_bounded($copies[0], O_NOFOLLOW);
+            put($_, $name, $bytes) for @$PLACES;
+        });
+        PVE::Escrow::Tell::note("$copies[0] is the only copy: $reason") if defined($reason);
     }
-    my $info = info($name) // { from => $good, time => now(), why => 'found' };
-    for my $place (@PLACES) {
-        next if $place eq $PLACES[0] && is_there("$FORGOTTEN/$name");
-        store($place, $name, read_small($good)) if !defined(copy_in($place, $name));
-        describe($place, $name, $info);
-    }
-    add_fingerprint($name, $good, $info) if !defined($info->{fingerprint});
+    repair_about($name);
     return;
 }
 
-# what was killed while it was being written: whole, it is taken in; in part, it is of no use to anybody
-my sub sweep ($place) {
-    for my $temporary (grep { m/\.tmp$/ } names_in($place)) {
-        my $path = "$place/$temporary";
-        my ($name) = $temporary =~ m/^($NAME)(?:\.[0-9]+)?\.enc\./;
-        my $whole = defined($name) && holds($path, $name);
-        store($place, $name, read_small($path)) if $whole && !defined(copy_in($place, $name));
-        my $age = time() - ((lstat($path))[9] // next);
-        unlink($path) if $age > ($whole ? 60 : $STALE_SECONDS);
-    }
-    return;
-}
-
-my sub quietly ($code, @arguments) {
-    eval { $code->(@arguments); 1 } or warn "$@";
-    return;
-}
-
-my sub event ($type, $file, %more) {
-    return { type => $type, file => $file, storage => storage_of($file), %more };
-}
-
-my sub compare ($seen, $present) {
-    my @events;
-    for my $file (sort keys %$present) {
-        my ($name, $was) = ($present->{$file}, $seen->{$file});
-        push @events, event('new', $file, name => $name) if !defined($was);
-        push @events, event('changed', $file, name => $name, was => $was)
-            if defined($was) && $name ne $was;
-    }
-    for my $file (grep { !exists($present->{$_}) } sort keys %$seen) {
-        push @events, event('gone', $file, was => $seen->{$file});
-    }
-    return @events;
-}
-
-# What can't be kept now counts as unchanged, and is tried again.
-my sub keep_live ($seen) {
-    my %present;
-    for my $file (live_files()) {
-        my $kept = eval { keep_file($file, 'seen') };
-        my $err = $@;
-        if ($kept) {
-            $present{$file} = $kept->{name};
-        } elsif (is_there($file)) {
-            warn "$err";
-            $present{$file} = $seen->{$file} if defined($seen->{$file});
+# Left behind by a process that was killed. What is in them is also where that process had it from.
+my sub tidy () {
+    for my $directory (@$PLACES, $SEEN =~ s{/[^/]+$}{}r) {
+        for my $file (grep { m/^\..*\.tmp\z/ } (entries($directory) // [])->@*) {
+            my $modified = (lstat("$directory/$file"))[9] // next;
+            unlink("$directory/$file") if $modified < time() - $STALE_SECONDS;
         }
     }
-    return \%present;
+    return;
 }
 
+# undef if nobody could hold one; 0 if another process does
+my sub lock_looks () {
+    attempt(sub { make_directory($LOCK =~ s{/[^/]+$}{}r); });
+    sysopen(my $lock, $LOCK, O_WRONLY | O_CREAT | O_NOFOLLOW, oct(600)) or return;
+    for (1 .. $LOCK_SECONDS * 20) {
+        return $lock if flock($lock, LOCK_EX | LOCK_NB);
+        Time::HiRes::usleep(50_000);
+    }
+    return 0;
+}
+
+# file => { name => of what it held, why => it could not be kept }; undef if there was no look yet
+my sub read_seen () {
+    my ($bytes) = attempt(sub { return read_bounded($SEEN, O_NOFOLLOW) });
+    return if !defined($bytes);
+    local $@;
+    my $seen = eval { json()->decode($bytes) };
+    return ref($seen) eq 'HASH' && ref($seen->{files}) eq 'HASH' ? $seen->{files} : undef;
+}
+
+my sub write_seen ($files) {
+    my $bytes = json()->encode({ version => 1, files => $files }) . "\n";
+    my (undef, $reason) = attempt(sub { replace($SEEN, $bytes) });
+    return $reason;
+}
+
+my sub file_of ($path) {
+    return $path =~ s{^.*/}{}r;
+}
+
+sub noticed ($path, $name) {
+    my $lock = lock_looks() or return;
+    my $seen = read_seen() or return;
+    my $file = file_of($path);
+    if (defined($name)) {
+        $seen->{$file} = { name => $name };
+    } else {
+        delete $seen->{$file};
+    }
+    write_seen($seen);
+    return;
+}
+
+my sub event ($type, $path, %more) {
+    return { type => $type, file => file_of($path), storage => storage_of($path), %more };
+}
+
+# what is there now, as read_seen has it
+my sub keep_all ($seen) {
+    my $now = {};
+    for my $path (key_files()) {
+        my ($kept, $reason) = attempt(sub { return keep($path, 'it was seen') });
+        next if !$kept && !is_there($path);
+        my $file = file_of($path);
+        $now->{$file} =
+            $kept ? { name => $kept->{name} } : { name => $seen->{$file}->{name}, why => $reason };
+    }
+    return $now;
+}
+
+my sub compare_one ($path, $was, $is) {
+    my %was = defined($was->{name}) ? (was => $was->{name}) : ();
+    if (!$is) {
+        return if !defined($was->{name});
+        return event('gone', $path, %was, lost => copies($was->{name}) ? 0 : 1);
+    }
+    if (defined($is->{why})) {
+        return if ($was->{why} // '') eq $is->{why};
+        return event('unkept', $path, why => $is->{why}, %was);
+    }
+    return event('new', $path, name => $is->{name}) if !defined($was->{name});
+    return if $was->{name} eq $is->{name};
+    return event('changed', $path, name => $is->{name}, %was);
+}
+
+my sub compare ($seen, $now) {
+    my %files = map { $_ => 1 } keys %$seen, keys %$now;
+    return map { compare_one("$STORAGE/$_", $seen->{$_} // {}, $now->{$_}) } sort keys %files;
+}
+
+sub mirror () {
+    tidy();
+    my $seen = read_seen() // {};
+    my $now = keep_all($seen);
+    repair($_) for kept_names();
+    return ($seen, $now);
+}
+
+# Silent, if another look tells; and without /etc/pve/priv the cluster's file system is away, not the keys.
 sub look () {
-    my $seen = eval { text_of(read_small($SEEN)) } // {};
-    my $present = keep_live($seen);
-    my @events = compare($seen, $present);
-    # before the events are told: killed in between, they are told twice
-    quietly(\&sweep, $_) for @PLACES;
-    quietly(\&repair, $_) for all_names();
-    quietly(\&write_atomically, $SEEN, encode($present)) if @events || !is_there($SEEN);
+    my $lock = lock_looks();
+    my ($seen, $now) = mirror();
+    my $silent = defined($lock) && !$lock || !-d '/etc/pve/priv';
+    my @events = $silent ? () : compare($seen, $now);
+    PVE::Escrow::Tell::tell(@events) if @events;
+    if (!$silent) {
+        my $reason = write_seen($now);
+        PVE::Escrow::Tell::note("what was seen can't be noted down, and is told again: $reason")
+            if defined($reason) && @events;
+    }
+    identify($_) for kept_names();
     return @events;
 }
 
-sub kept () {
-    my @rows;
-    for my $name (all_names()) {
-        my @copies = grep { defined } map { copy_in($_, $name) } @PLACES;
-        next if !@copies;
-        my $info = info($name) // {};
-        my %row = map { defined($info->{$_}) ? ($_ => "$info->{$_}") : () }
-            qw(fingerprint from storage time why);
-        $row{fingerprint} //= compute_fingerprint($copies[0]) if $INC{'PVE/RS/Escrow.pm'};
-        push @rows, { fingerprint => undef, %row, name => $name, places => \@copies };
-    }
-    return @rows;
+my sub check_name ($named) {
+    my ($name) = $named =~ m/^($NAME)\z/;
+    return $name // die
+        "the full name of a kept key has 64 hexadecimal digits: 'pveescrow keys' lists them\n";
 }
 
-sub import_file ($path) {
-    my $kept = keep_file($path, 'imported');
-    my $name = $kept->{name};
-    my $info = info($name) // origin($path, 'imported');
-    add_fingerprint($name, $kept->{places}->[0], $info) if !defined($info->{fingerprint});
-    return { %$kept, fingerprint => $info->{fingerprint} };
-}
-
-my sub refuse_if_live ($name) {
-    for my $file (live_files()) {
-        my $bytes = eval { read_bounded($file) };
-        die "$name is that of $file, which is in use: it stays\n"
-            if defined($bytes) && Digest::SHA::sha256_hex($bytes) eq $name;
-    }
-    return;
-}
-
-my sub remove ($path) {
-    unlink($path) or $! == ENOENT or die "cannot remove $path: $!\n";
-    return;
-}
-
-sub forget ($name) {
-    my ($clean) = $name =~ m/^($NAME)\z/
-        or die "to forget a key, give all 64 digits of its name: 'pveescrow keys' lists them\n";
-    refuse_if_live($clean);
-    die "nothing is kept under the name $clean: 'pveescrow keys' lists what is\n"
-        if !grep { $_ eq $clean } all_names();
-    # first, or other nodes would bring it back
-    write_atomically("$FORGOTTEN/$clean", now() . "\n");
-    for my $place (@PLACES) {
-        remove($_) for grep { is_there($_) } candidates($place, $clean);
-        remove("$place/$clean.json");
-        remove("$place/$_") for grep { m/^\Q$clean\E\..*\.tmp$/ } names_in($place);
-        sync_directory($place) if -d $place;
-    }
+sub forget ($named) {
+    my $name = check_name($named);
+    my $lock = lock_looks()
+        or die "another look at the keys is under way: do it again in a minute\n";
+    die "there is no kept key $name: 'pveescrow keys' lists them\n"
+        if !grep { $_ eq $name } kept_names();
+    my @live = live_files($name);
+    die "$name is what storage '"
+        . storage_of($live[0])
+        . "' has in $live[0]: it is in use, and stays. Next: pveescrow"
+        . " keys\n"
+        if @live;
+    my (undef, $reason) = attempt(sub {
+        my $bytes =
+            json()->encode({ name => $name, node => node(), time => timestamp() }) . "\n";
+        replace("$FORGOTTEN/$name", $bytes);
+        remove_all($_, $name) for $CLUSTER, $LOCAL;
+    });
+    die "$name is not forgotten everywhere: $reason. Next: pvecm status; then do it again\n"
+        if defined($reason);
     return;
 }
 

@@ -114,7 +114,8 @@ sub now () {
 
 sub names () {
     opendir(my $dh, $DIRECTORY) or return;
-    return sort map { m/^([0-9a-f]{64})\.json$/ ? $1 : () } readdir($dh);
+    my @names = sort map { m/^([0-9a-f]{64})\.json$/ ? $1 : () } readdir($dh);
+    return @names;
 }
 
 # undef if nothing is there
@@ -183,8 +184,8 @@ sub get ($fingerprint) {
 
 my sub make_directory ($directory) {
     my $parent = File::Basename::dirname($directory);
-    mkdir($parent, 0700) if !-d $parent;
-    mkdir($directory, 0700) || $! == EEXIST or die "cannot make $directory: $!\n";
+    mkdir($parent, oct(700)) if !-d $parent;
+    die "cannot make $directory: $!\n" if !mkdir($directory, oct(700)) && $! != EEXIST;
     return;
 }
 
@@ -201,7 +202,7 @@ my sub write_file ($path, $bytes) {
     my $temporary = "$path.tmp.$$";
     unlink($temporary);
     eval {
-        sysopen(my $fh, $temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600)
+        sysopen(my $fh, $temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, oct(600))
             or die "cannot create $temporary: $!\n";
         (syswrite($fh, $bytes) // -1) == length($bytes) or die "cannot write $temporary: $!\n";
         $fh->sync or die "cannot sync $temporary: $!\n";
@@ -260,9 +261,11 @@ sub change ($fingerprint, $code) {
     my $name = name($fingerprint);
     check_quorum();
     return locked(sub {
-        my $usable = eval { get($name); 1 };
-        set_aside("$DIRECTORY/$name.json") if !$usable && -e "$DIRECTORY/$name.json";
-        my $record = ($usable ? get($name) : undef) // {
+        my $present = eval { get($name) };
+        for my $directory ($DIRECTORY, $COPIES) {
+            eval { read_record($directory, $name); 1 } or set_aside("$directory/$name.json");
+        }
+        my $record = $present // {
             version => $VERSION,
             fingerprint => join(':', unpack('(A2)*', $name)),
             seals => [],

@@ -157,7 +157,7 @@ sub to_file ($order, $out) {
 
 # in memory only, where nobody but root can read it, and gone again whatever happens
 my sub with_key ($found, $code, $use) {
-    mkdir($RUN, 0700) || $! == EEXIST or die "cannot make $RUN: $!\n";
+    die "cannot make $RUN: $!\n" if !mkdir($RUN, oct(700)) && $! != EEXIST;
     my $file = "$RUN/recover.$$.enc";
     unlink($file);
     my ($result, $err);
@@ -179,7 +179,7 @@ my sub install ($storeid, $keyfile, $found, $order) {
     PVE::Escrow::Keep::keep_file($target, 'before another key was recovered over it')
         if PVE::Escrow::Storage::is_there($target);
     mkdir('/etc/pve/priv/storage');
-    mkdir($_, 0700) for '/var/lib/pve-escrow', $KEPT;
+    mkdir($_, oct(700)) for '/var/lib/pve-escrow', $KEPT;
     my $input = {
         keyfile => $keyfile, expect => $found->{fingerprint}, target => $target, keep => $KEPT,
     };

@@ -66,9 +66,10 @@ sub pending ($record) {
 # with those that a newer one has superseded: their codes open them still
 my sub opening ($record) {
     my $order = { active => 0, superseded => 1 };
-    return sort {
+    my @seals = sort {
         $order->{ state_of($a) } <=> $order->{ state_of($b) } || $b->{confirmed} cmp $a->{confirmed}
     } grep { defined($order->{ state_of($_) }) } $record->{seals}->@*;
+    return @seals;
 }
 
 sub active ($record) {

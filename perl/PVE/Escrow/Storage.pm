@@ -44,7 +44,8 @@ Is there anything at this path, a dangling link too?
 
 sub ids () {
     my $ids = PVE::Storage::config()->{ids};
-    return sort grep { $ids->{$_}->{type} eq 'pbs' } keys %$ids;
+    my @found = sort grep { $ids->{$_}->{type} eq 'pbs' } keys %$ids;
+    return @found;
 }
 
 sub config ($storeid) {
@@ -79,7 +80,7 @@ sub connection ($scfg) {
 }
 
 sub is_there ($path) {
-    return defined(lstat($path));
+    return !!lstat($path);
 }
 
 1;

@@ -2,94 +2,186 @@ package PVE::Escrow::Tell;
 
 use v5.36;
 
-use JSON::PP ();
-use POSIX ();
+use Fcntl qw(LOCK_EX LOCK_NB O_CREAT O_EXCL O_NOFOLLOW O_RDONLY O_WRONLY);
+use Time::HiRes ();
 
 =head1 NAME
 
-PVE::Escrow::Tell - say what happened to a key, where it will be read
+PVE::Escrow::Tell - say what happened to a key, once and to everybody
+
+=head1 SYNOPSIS
+
+    PVE::Escrow::Tell::tell({ type => 'gone', file => 'vault.enc', storage => 'vault', name => $sha256 });
 
 =head1 DESCRIPTION
 
-In the system's log always; on standard error for those who use a command; as a notification of Proxmox VE; and in
-F</var/lib/pve-escrow/events.json>, the last hundred, for the panel. None of them may fail what it is about.
+The one place that tells. To a person at a terminal or in a CLI on stderr; to the system log always; as a notification
+if Proxmox VE's module for that is loaded; and in F</var/lib/pve-escrow/events.json>, for status and panel. Nothing in here
+ever dies: what cannot be told must not keep a key from being kept.
 
 =head1 FUNCTIONS
 
 =over
 
-=item report($severity, $text)
+=item tell(@events)
 
-C<$severity> is C<notice>, C<warning> or C<error>. The text ends with the next command to run.
+Each event is a hash with C<type>: C<new>, C<changed>, C<gone>, C<unkept> (a file that could not be kept, with C<why>);
+C<file>, its name; C<storage>; C<name> of the kept key that it is about now, and C<was>, of the one before.
 
-=item report_events(@events)
+=item text($event)
 
-The same for what C<PVE::Escrow::Keep::look> has found.
+The event in words, with the next command.
 
-=item recent()
+=item note($text)
 
-The last events, oldest first: C<time>, C<severity>, C<text>.
+Only to the log, and on stderr to a person.
+
+=item recent_events()
+
+The last ones that were told, oldest first: the members of the event, C<text>, C<next> and C<time>.
 
 =back
 
 =cut
 
-my $FILE = '/var/lib/pve-escrow/events.json';
-my $MOST = 100;
+my $EVENTS = '/var/lib/pve-escrow/events.json';
+my $LOCK = '/var/lib/pve-escrow/events.lock';
+my $MAX_EVENTS = 100;
+my $MAX_BYTES = 1024 * 1024;
 
-my $JSON = JSON::PP->new->canonical->utf8;
-
-my sub is_cli () {
-    my $type = eval { PVE::RPCEnvironment->get()->{type} } // '';
-    return $type eq 'cli' || -t STDERR;
+my sub is_old ($event) {
+    return ($event->{file} // '') =~ m/\.old\z/;
 }
 
-my sub remember ($severity, $text) {
-    my @events = (recent(), {
-        severity => $severity, text => $text, time => POSIX::strftime('%Y-%m-%dT%H:%M:%SZ', gmtime()),
+my sub subject ($event) {
+    my $storage = $event->{storage} // '?';
+    return is_old($event) ? "storage '$storage', older key" : "storage '$storage'";
+}
+
+my sub where_kept ($event) {
+    return "no copy of it is kept: is it on paper, or on another node?" if $event->{lost};
+    return "it is kept as $event->{was}, and old backups need it";
+}
+
+my $TEXTS = {
+    new => sub ($event) {
+        my $next = is_old($event) ? 'pveescrow keys' : "pveescrow create $event->{storage}";
+        return ("a key file was found, and is kept as $event->{name}", $next);
+    },
+    changed => sub ($event) {
+        return (
+            "there is another key now. The former one: " . where_kept($event),
+            "pveescrow create $event->{storage}",
+        );
+    },
+    gone => sub ($event) {
+        return ('the key was removed: ' . where_kept($event), 'pveescrow keys');
+    },
+    unkept => sub ($event) {
+        return (
+            'the key file can\'t be kept: ' . ($event->{why} =~ s/\s+\z//r),
+            'pveescrow doctor'
+        );
+    },
+};
+
+# what happened, and the command
+my sub describe ($event) {
+    my $code = $TEXTS->{ $event->{type} }
+        // sub ($other) { return ($other->{type}, 'pveescrow status') };
+    my ($what, $next) = $code->($event);
+    return (subject($event) . ": $what.", $next);
+}
+
+sub text ($event) {
+    my ($what, $next) = describe($event);
+    return "$what Next: $next";
+}
+
+my sub person_listens () {
+    my $rpcenv = $INC{'PVE/RPCEnvironment.pm'} ? eval { PVE::RPCEnvironment::get() } : undef;
+    return 1 if $rpcenv && ref($rpcenv) && ($rpcenv->{type} // '') eq 'cli';
+    return -t STDERR; ## no critic (ProhibitInteractiveTest) - nothing to install for that
+}
+
+sub note ($text) {
+    my $line = $text =~ s/[\s\0]+/ /gr =~ s/ \z//r;
+    local $@;
+    eval {
+        require Sys::Syslog;
+        Sys::Syslog::syslog('warning', '%s', "pve-escrow: $line");
+    };
+    print STDERR "pve-escrow: $line\n" if person_listens();
+    return;
+}
+
+my sub notify ($event, $text) {
+    return if $event->{type} eq 'new';
+    my $send = $INC{'PVE/Notify.pm'} ? PVE::Notify->can('warning') : undef;
+    return if !$send;
+    local $@;
+    eval {
+        my $data = { %$event, text => $text };
+        $send->("pve-escrow-$event->{type}", $data, { type => 'pve-escrow' });
+    };
+    return;
+}
+
+my sub read_events () {
+    sysopen(my $fh, $EVENTS, O_RDONLY | O_NOFOLLOW) or return [];
+    sysread($fh, my $bytes, $MAX_BYTES) or return [];
+    require JSON::PP;
+    my $events = eval { JSON::PP::decode_json($bytes) };
+    return ref($events) eq 'ARRAY' ? [grep { ref($_) eq 'HASH' } @$events] : [];
+}
+
+sub recent_events () {
+    local $@;
+    return read_events()->@*;
+}
+
+my sub locked ($code) {
+    mkdir('/var/lib/pve-escrow', oct(700));
+    sysopen(my $lock, $LOCK, O_WRONLY | O_CREAT | O_NOFOLLOW, oct(600)) or return;
+    # others hold it for a moment only; nobody waits long for a list of events
+    for (1 .. 50) {
+        return $code->() if flock($lock, LOCK_EX | LOCK_NB);
+        Time::HiRes::usleep(20_000);
+    }
+    return;
+}
+
+my sub remember (@told) {
+    locked(sub {
+        my $events = [read_events()->@*, @told];
+        splice(@$events, 0, @$events - $MAX_EVENTS) if @$events > $MAX_EVENTS;
+        my $temporary = "$EVENTS.tmp";
+        unlink($temporary);
+        require JSON::PP;
+        my $bytes = JSON::PP->new->canonical->utf8->encode($events);
+        sysopen(my $fh, $temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, oct(600))
+            or return;
+        my $written = syswrite($fh, $bytes) // 0;
+        my $complete = $written == length($bytes) && close($fh);
+
+# in a statement of its own: what was read is tainted, and so is all that is said in one breath with it
+        return $complete ? rename($temporary, $EVENTS) : unlink($temporary);
     });
-    splice(@events, 0, @events - $MOST) if @events > $MOST;
-    mkdir('/var/lib/pve-escrow', 0700);
-    open(my $fh, '>', "$FILE.$$") or return;
-    print {$fh} $JSON->encode(\@events);
-    close($fh) && chmod(0600, "$FILE.$$") && rename("$FILE.$$", $FILE);
     return;
 }
 
-sub recent () {
-    open(my $fh, '<', $FILE) or return;
-    local $/;
-    my $events = eval { $JSON->decode(<$fh>) };
-    return ref($events) eq 'ARRAY' ? @$events : ();
-}
-
-my sub notify ($severity, $text) {
-    return if $severity eq 'notice' || !PVE::Notify->can($severity);
-    PVE::Notify->can($severity)->(
-        'pve-escrow-event', { text => $text }, { type => 'pve-escrow', severity => $severity },
-    );
-    return;
-}
-
-sub report ($severity, $text) {
-    print STDERR "pve-escrow: $text\n" if is_cli();
-    my $level = { notice => 'info', warning => 'warning', error => 'err' }->{$severity};
-    eval { PVE::SafeSyslog::syslog($level, '%s', "pve-escrow: $text") };
-    eval { remember($severity, $text) };
-    eval { notify($severity, $text) };
-    return;
-}
-
-my sub in_words ($event) {
-    my $file = $event->{file};
-    return ('notice', "$file is a new key, kept as $event->{name}. Next: pveescrow status") if $event->{type} eq 'new';
-    my $what = $event->{type} eq 'gone' ? 'is gone' : 'holds another key now';
-    my $next = defined($event->{storage}) ? "pveescrow recover $event->{storage}" : 'pveescrow keys';
-    return ('warning', "$file $what. The one before is kept as $event->{was}. If nobody meant it: $next");
-}
-
-sub report_events (@events) {
-    report(in_words($_)) for @events;
+sub tell (@events) { ## no critic (ProhibitBuiltinHomonyms)
+    local ($@, $!, $?);
+    my @told;
+    for my $event (@events) {
+        eval {
+            my ($what, $next) = describe($event);
+            note("$what Next: $next");
+            notify($event, "$what Next: $next");
+            push @told, { %$event, text => $what, next => $next, time => time() };
+        };
+    }
+    eval { remember(@told) } if @told;
     return;
 }
 

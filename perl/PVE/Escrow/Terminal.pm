@@ -50,13 +50,13 @@ sub new ($class) {
     return bless { tty => $tty }, $class;
 }
 
-sub say ($self, $text) {
+sub show ($self, $text) {
     print { $self->{tty} } $text;
     return;
 }
 
 sub ask ($self, $prompt) {
-    $self->say($prompt);
+    $self->show($prompt);
     my $line = readline($self->{tty}) // die "given up at the prompt\n";
     chomp($line);
     return $line;
@@ -83,7 +83,7 @@ my sub quiet ($self, $use) {
 
 sub ask_hidden ($self, $prompt) {
     my $line = quiet($self, sub { return $self->ask($prompt) });
-    $self->say("\n");
+    $self->show("\n");
     return $line;
 }
 
@@ -96,7 +96,7 @@ my sub ask_check ($self, $code) {
 }
 
 sub ask_code ($self, $what) {
-    $self->say("The ten words for $what: one at a time, or several in a line.\n");
+    $self->show("The ten words for $what: one at a time, or several in a line.\n");
     my $typed = '';
     my $count = 0;
     while (1) {
@@ -104,7 +104,7 @@ sub ask_code ($self, $what) {
         next if $line !~ m/\S/;
         my $read = eval { PVE::RS::Escrow::read_code({ code => "$typed $line" }) };
         if (!$read) {
-            $self->say("    $@");
+            $self->show("    $@");
             next;
         }
         ($typed, $count) = (join(' ', $read->{words}->@*), scalar($read->{words}->@*));
@@ -123,9 +123,9 @@ sub show_code ($self, $seal, $what) {
     my $short = substr($seal->{fingerprint}, 0, 23);
     my $done = 0;
     local @SIG{qw(INT TERM HUP)} = (sub { die "interrupted\n" }) x 3;
-    $self->say($ALTERNATE);
+    $self->show($ALTERNATE);
     eval {
-        $self->say("The recovery code of $what, key $short.\n"
+        $self->show("The recovery code of $what, key $short.\n"
             . "It is shown this once. Write it down now, on paper, and keep it away from this cluster.\n\n"
             . numbered($seal->{code})
             . "\n  check characters: $seal->{check}\n\n");
@@ -133,7 +133,7 @@ sub show_code ($self, $seal, $what) {
         $done = 1;
     };
     my $err = $@;
-    $self->say($NORMAL);
+    $self->show($NORMAL);
     die $err if !$done;
     return;
 }

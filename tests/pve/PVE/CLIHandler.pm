@@ -34,8 +34,7 @@ my sub resolve ($cmddef, $args) {
 }
 
 sub run_cli_handler ($class, %params) {
-    no strict 'refs'; ## no critic (ProhibitNoStrict)
-    my $cmddef = ${"${class}::cmddef"};
+    my $cmddef = do { no strict 'refs'; ${"${class}::cmddef"} }; ## no critic (ProhibitNoStrict)
     $class->setup_environment();
     $params{prepare}->() if $params{prepare};
     my ($def, $command) = resolve($cmddef, \@ARGV);

@@ -8,6 +8,8 @@ use Exporter qw(import);
 use JSON ();
 use Time::HiRes ();
 
+use PVE::INotify;
+
 our @EXPORT_OK = qw(cfs_lock_file cfs_read_file cfs_write_file cfs_register_file);
 
 my $LOCKS = '/etc/pve/priv/lock';
@@ -15,7 +17,8 @@ my $KV = '/run/cluster-kv.json';
 my $FILES = {};
 
 sub check_cfs_quorum ($noerr = 0) {
-    my $quorate = !system("test -w /etc/pve && touch /etc/pve/local 2>/dev/null");
+    my @stat = lstat('/etc/pve/local');
+    my $quorate = @stat && $stat[2] & oct(200);
     die "cluster not ready - no quorum?\n" if !$quorate && !$noerr;
     return $quorate;
 }
@@ -29,6 +32,7 @@ my sub locked ($id, $timeout, $code, @param) {
         Time::HiRes::usleep(2_000);
     }
     if (!$got) {
+        ## no critic (RequireLocalizedPunctuationVars)
         $@ = check_cfs_quorum(1) ? "cfs-lock '$id' error: got lock request timeout\n" : "no quorum!\n";
         return;
     }
@@ -68,7 +72,7 @@ sub cfs_read_file ($filename) {
 sub cfs_write_file ($filename, $data) {
     require PVE::Tools;
     my $raw = $FILES->{$filename}->{writer}->($filename, $data);
-    PVE::Tools::file_set_contents("/etc/pve/$filename", $raw, 0640);
+    PVE::Tools::file_set_contents("/etc/pve/$filename", $raw, oct(640));
     return;
 }
 
@@ -77,7 +81,7 @@ sub cfs_update (@) {
 }
 
 sub get_nodelist () {
-    return ['localhost'];
+    return [PVE::INotify::nodename()];
 }
 
 my sub kv () {
@@ -88,7 +92,7 @@ my sub kv () {
 
 sub broadcast_node_kv ($key, $value) {
     my $kv = kv();
-    $kv->{$key}->{localhost} = $value;
+    $kv->{$key}->{ PVE::INotify::nodename() } = $value;
     open(my $fh, '>', $KV) or die "$KV: $!\n";
     print {$fh} JSON::encode_json($kv);
     close($fh);

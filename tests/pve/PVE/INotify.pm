@@ -4,8 +4,10 @@ package PVE::INotify;
 
 use v5.36;
 
+use POSIX ();
+
 sub nodename () {
-    return 'localhost';
+    return (POSIX::uname())[1] =~ m/^([^.]+)/ ? $1 : die "this node has no name\n";
 }
 
 1;

@@ -20,14 +20,14 @@ sub encryption_key_file_name {
 sub set_encryption_key {
     my ($self, $key) = @_;
     mkdir($self->{secret_dir});
-    PVE::Tools::file_set_contents($self->encryption_key_file_name(), "$key\n", 0600);
+    PVE::Tools::file_set_contents($self->encryption_key_file_name(), "$key\n", oct(600));
     return;
 }
 
 sub delete_encryption_key {
     my ($self) = @_;
-    unlink($self->encryption_key_file_name()) || $! == ENOENT
-        or die "failed to delete encryption key! $!\n";
+    die "failed to delete encryption key! $!\n"
+        if !unlink($self->encryption_key_file_name()) && $! != ENOENT;
     return;
 }
 

@@ -40,10 +40,11 @@ sub register_method ($class, $info) {
     $node = descend($node, $_, $prefix) for split(m/\/+/, $info->{path});
 
     my $method = $info->{subclass} ? 'SUBCLASS' : $info->{method};
-    die "$prefix duplicate method definition\n" if $node->{method}->{$method};
+    my $methods = $node->{method} //= {};
+    die "$prefix duplicate method definition\n" if $methods->{$method};
     die "$prefix duplicate method definition SUBCLASS and others\n"
-        if $method eq 'SUBCLASS' && $node->{method};
-    $node->{method}->{$method} = $info;
+        if $method eq 'SUBCLASS' && %$methods;
+    $methods->{$method} = $info;
     return if !$info->{name};
     die "$prefix method name already defined\n" if $BY_NAME->{$class}->{ $info->{name} };
     $BY_NAME->{$class}->{ $info->{name} } = $info;

@@ -16,6 +16,10 @@ my $ROLES = {
     NoAccess => [],
 };
 
+sub get ($class = undef) {
+    return PVE::RESTEnvironment::get();
+}
+
 my sub acls () {
     open(my $fh, '<', '/etc/pve/user.cfg') or return;
     my @acls = map { m/^acl:([01]):([^:]*):([^:]*):([^:]*):/ ? [$1, $2, $3, $4] : () } <$fh>;
@@ -59,7 +63,7 @@ sub check ($self, $user, $path, $privs, $noerr = 0) {
 sub check_any ($self, $user, $path, $privs, $noerr = 0) {
     return 1 if grep { $self->check($user, $path, [$_], 1) } @$privs;
     return if $noerr;
-    raise_perm_exc("$path, " . join('|', @$privs));
+    return raise_perm_exc("$path, " . join('|', @$privs));
 }
 
 sub check_api2_permissions ($self, $perm, $user, $param) {

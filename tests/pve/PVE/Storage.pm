@@ -9,7 +9,9 @@ use PVE::Storage::Plugin;
 use PVE::Storage::PBSPlugin;
 use PVE::Storage::DirPlugin;
 
-use constant { APIVER => 15, APIAGE => 6 };
+sub APIVER { return 15 }
+
+sub APIAGE { return 6 }
 
 PVE::Storage::PBSPlugin->register();
 PVE::Storage::DirPlugin->register();
@@ -28,8 +30,7 @@ my sub load ($name) {
     return;
 }
 
-# the real one looks below /usr/share/perl5 only
-for my $file (map { glob("$_/PVE/Storage/Custom/*.pm") } grep { !ref } @INC) {
+for my $file (glob('/usr/share/perl5/PVE/Storage/Custom/*.pm')) {
     my ($name) = $file =~ m{([^/]+)\.pm$};
     eval { load($name); 1 } or warn "Error loading storage plugin \"$name\": $@";
 }

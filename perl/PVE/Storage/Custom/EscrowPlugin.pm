@@ -34,11 +34,12 @@ sub register {
     return;
 }
 
+# a switch that can't be found is no reason to leave keys unguarded
 my sub disabled () {
-    return '/etc/pve-escrow.disabled is there' if -e '/etc/pve-escrow.disabled';
-    open(my $fh, '<', '/etc/pve/escrow.cfg') or return;
-    return (grep { m/^\s*enabled:\s*(?:0|no|off|false)\s*$/i } <$fh>)
-        ? '/etc/pve/escrow.cfg says so' : undef;
+    return eval {
+        require PVE::Escrow::Switch;
+        PVE::Escrow::Switch::off();
+    };
 }
 
 my sub attempt ($what, $code) {
@@ -66,12 +67,17 @@ my sub arm () {
     return;
 }
 
+my sub replace ($name, $code) {
+    no strict 'refs';
+    no warnings 'redefine';
+    *{$name} = $code;
+    return;
+}
+
 my sub wrap ($name, $around) {
-    no strict 'refs'; ## no critic (ProhibitNoStrict)
-    no warnings 'redefine'; ## no critic (ProhibitNoWarnings)
     return if !defined(&$name);
     my $original = \&$name;
-    *{$name} = sub { $around->($original, @_) };
+    replace($name, sub { $around->($original, @_) });
     return;
 }
 
@@ -124,7 +130,8 @@ if (!$loaded++) {
     }
 }
 
-# pveproxy's own functions are there only when all is compiled
+# pveproxy's own functions are there only when all is compiled; who loads this later is not pveproxy
+no warnings 'void'; ## no critic (ProhibitNoWarnings)
 INIT {
     attempt('panel', \&serve_panel) if !defined($off) && $0 =~ m{(?:^|/)pveproxy(?:\s|$)};
 }

@@ -10,10 +10,11 @@ use POSIX ();
 use Test::More ();
 
 # each test takes all
-our @EXPORT = qw(
+our @EXPORT = ## no critic (ProhibitAutomaticExportation)
+    qw(
     $ROOT call fill fresh install_plugin is_double key node put_key read_only slurp spew storage_cfg
     unfill vector
-); ## no critic (ProhibitAutomaticExportation)
+);
 
 =head1 NAME
 
@@ -108,7 +109,8 @@ my sub skip_all ($why) {
 sub slurp ($path) {
     open(my $fh, '<:raw', $path) or die "open '$path': $!\n";
     local $/ = undef;
-    return <$fh> // '';
+    my ($bytes) = (<$fh> // '') =~ m/^(.*)$/s;
+    return $bytes;
 }
 
 sub spew ($path, $content) {

@@ -7,6 +7,7 @@ use v5.36;
 use Errno qw(ENOENT);
 use JSON ();
 
+use PVE::PBSClient;
 use PVE::Tools;
 
 use parent -norequire, 'PVE::Storage::Plugin';
@@ -34,14 +35,14 @@ my sub file ($storeid, $suffix) {
 }
 
 my sub remove ($path) {
-    unlink($path) || $! == ENOENT or die "failed to delete $path! $!\n";
+    die "failed to delete $path! $!\n" if !unlink($path) && $! != ENOENT;
     return;
 }
 
 sub pbs_set_password {
     my ($scfg, $storeid, $password) = @_;
     mkdir($SECRETS);
-    PVE::Tools::file_set_contents(file($storeid, 'pw'), "$password\n", 0600);
+    PVE::Tools::file_set_contents(file($storeid, 'pw'), "$password\n", oct(600));
     return;
 }
 
@@ -53,7 +54,7 @@ sub pbs_delete_password {
 sub pbs_set_encryption_key {
     my ($scfg, $storeid, $key) = @_;
     mkdir($SECRETS);
-    PVE::Tools::file_set_contents(pbs_encryption_key_file_name($scfg, $storeid), "$key\n", 0600);
+    PVE::Tools::file_set_contents(pbs_encryption_key_file_name($scfg, $storeid), "$key\n", oct(600));
     return;
 }
 

@@ -1,0 +1,162 @@
+#!/usr/bin/perl -T
+
+# pveescrow as an administrator uses it: on a terminal, and in scripts.
+
+use v5.36;
+
+use Cwd ();
+use File::Basename ();
+use IPC::Open3 ();
+use JSON ();
+use Test::More;
+
+use lib Cwd::abs_path(File::Basename::dirname(__FILE__) . '/../lib') =~ m/^(.*)$/;
+
+use Escrow::Test::Tree;
+
+my $LIVE_FP =
+    '03:6b:8f:61:0c:da:d8:85:d9:d7:b5:4d:d3:98:21:70:f9:37:48:d3:6d:27:f3:a8:f6:e3:a6:4d:06:ee:03:7b';
+my $SHORT = substr($LIVE_FP, 0, 23);
+my $OTHER_SHORT = '7d:34:d4:ed:c3:20:5d:a3';
+my $FILE = '/etc/pve/priv/storage/backup1.enc';
+
+my ($perl) = $^X =~ m/^(.*)$/;
+my @modules = map { m/^(.*)$/ } split(m/:/, $ENV{PVE_PERL5LIB} // '');
+my @TOOL = (
+    $perl, '-T', map({ "-I$_" } "$ROOT/perl", @modules ? @modules : "$ROOT/tests/pve"),
+    "$ROOT/perl/bin/pveescrow",
+);
+
+my sub run_with ($input, @command) {
+    spew('/run/stdin', $input);
+    open(my $stdin, '<', '/run/stdin') or die "$!\n";
+    my $pid = IPC::Open3::open3('<&' . fileno($stdin), my $out, undef, @command);
+    my $said = do { local $/; <$out> } // '';
+    waitpid($pid, 0);
+    return { code => $? >> 8, out => $said };
+}
+
+my sub pveescrow (@args) {
+    return run_with('', @TOOL, @args);
+}
+
+# on a terminal of its own, where this is typed
+my sub on_terminal ($typed, @args) {
+    my $command = join(' ', map { "'$_'" } @TOOL, @args);
+    return run_with($typed, qw(script --quiet --return --command), $command, '/dev/null');
+}
+
+my sub set_up () {
+    fresh();
+    storage_cfg(
+        backup1 => { username => 'root@pam', 'encryption-key' => $LIVE_FP },
+        plain => { username => 'root@pam' },
+    );
+    put_key('backup1');
+    return;
+}
+
+# through files, as a script does it
+my sub sealed () {
+    my $made = pveescrow(qw(create backup1 --code-out /run/code));
+    my ($id) = $made->{out} =~ m/seal (\S+) is pending/;
+    pveescrow('confirm', 'backup1', $id, '--code-file', '/run/code');
+    return $id;
+}
+
+set_up();
+my $first = pveescrow();
+is($first->{code}, 0, 'without arguments');
+is(scalar(split(m/\n/, $first->{out})), 3, 'three lines');
+like($first->{out}, qr/^Next: pveescrow create backup1$/m, 'with what to do next');
+
+my $status = pveescrow('status');
+like($status->{out}, qr/^backup1\s+unsealed .*pveescrow create backup1$/m, 'status');
+like($status->{out}, qr/^plain\s+unencrypted/m, 'of all storages');
+my $json = JSON::decode_json(pveescrow(qw(status --output-format json))->{out});
+is($json->[0]->{state}, 'unsealed', 'and as JSON');
+
+# in one go: shown, typed back
+my $gone = pveescrow(qw(create backup1));
+isnt($gone->{code}, 0, 'no terminal');
+like($gone->{out}, qr/there is no terminal/, 'says so');
+ok(!glob('/etc/pve/priv/escrow/*.json'), 'and makes nothing');
+
+my $id = sealed();
+my $words = slurp('/run/code');
+is((stat('/run/code'))[2] & oct(7777), oct(600), 'the code is for root only');
+like(pveescrow(qw(status backup1))->{out}, qr/^backup1: sealed\n.*^$id\s+active/ms, 'sealed');
+like(pveescrow(qw(verify backup1 --code-file /run/code))->{out}, qr/^the code opens seal $id /, 'verify');
+unlike(pveescrow(qw(status backup1))->{out}, qr/\e\[/, 'no colours in a pipe');
+like(on_terminal('', qw(status backup1))->{out}, qr/\e\[32msealed\e\[0m/, 'but on a terminal');
+
+# word by word
+my @typed = split(m/\s+/, $words);
+my $wrong = on_terminal(join("\n", $typed[0], 'zzzz', @typed[1 .. 9], '', ''), qw(verify backup1));
+like($wrong->{out}, qr/word 2 is not in the word list/, 'a wrong word is named at once');
+like($wrong->{out}, qr/the code opens seal $id/, 'and the rest goes on');
+
+# as it is shown
+my $shown = on_terminal("\n\n\n", qw(create backup1 --label bank));
+like($shown->{out}, qr/\e\[\?1049h.*^ {2} 1\. \w[\w-]*\s+6\. \w.*check characters: \w{4}.*\e\[\?1049l/ms, 'on the alternate screen');
+like($shown->{out}, qr/still pending.*--replace (\S+)/s, 'given up: it says how to begin anew');
+
+# lost, and back
+unlink($FILE);
+like(pveescrow('status')->{out}, qr/^backup1\s+missing-key .*pveescrow recover backup1$/m, 'missing');
+my $bad = pveescrow(qw(recover backup1 --code-file /run/nothing));
+isnt($bad->{code}, 0, 'no code');
+like($bad->{out}, qr{/run/nothing: cannot open it}, 'says why');
+my $back = pveescrow(qw(recover backup1 --code-file /run/code));
+like($back->{out}, qr/^storage 'backup1' has key \Q$LIVE_FP\E again\.$/m, 'recover');
+is(JSON::decode_json(slurp($FILE))->{data}, JSON::decode_json(key('live.enc'))->{data}, 'the very key');
+is(run_with($words, @TOOL, qw(verify backup1 --code-file -))->{code}, 0, 'the code on standard input');
+
+put_key('backup1', 'other.enc');
+my $refused = pveescrow(qw(recover backup1 --code-file /run/code --fingerprint), $LIVE_FP);
+isnt($refused->{code}, 0, 'not over another key');
+is(slurp($FILE), key('other.enc'), 'which stays');
+my $displaced =
+    pveescrow(qw(recover backup1 --code-file /run/code --displace), $OTHER_SHORT, '--fingerprint', $LIVE_FP);
+like($displaced->{out}, qr{^the displaced key is kept: (/var/lib/pve-escrow/kept/\S+)$}m, 'unless it is named');
+
+# a kit, and a bare node
+my $kit = pveescrow(qw(kit backup1))->{out};
+like($kit, qr/^\{.*"mac":"[0-9a-f]{64}"/, 'kit');
+fresh();
+storage_cfg();
+spew('/run/kit.json', $kit);
+spew('/run/code', $words);
+spew('/run/secret', "geheim\n");
+is(pveescrow(qw(recover --kit /run/kit.json --out /run/key.enc --code-file /run/code))->{code}, 0, 'to a file');
+is(JSON::decode_json(slurp('/run/key.enc'))->{data}, JSON::decode_json(key('live.enc'))->{data}, 'the key');
+my $again = pveescrow(qw(recover --kit /run/kit.json --out /run/key.enc --code-file /run/code));
+like($again->{out}, qr/exists already/, 'never over a file');
+my $made = pveescrow(qw(recover backup1 --kit /run/kit.json --code-file /run/code --password-file /run/secret));
+like($made->{out}, qr/has key \Q$LIVE_FP\E again/, 'a storage out of a kit');
+is(slurp('/etc/pve/priv/storage/backup1.pw'), "geheim\n", 'with its secret');
+
+# keys without a storage
+my $imported = pveescrow('import', vector('other.enc'));
+my ($name) = $imported->{out} =~ m/^kept as ([0-9a-f]{64})\. Next: pveescrow seal \g1$/m;
+ok(defined($name), 'import');
+like(pveescrow('keys')->{out}, qr/^orphaned\s+.*$name$/m, 'keys');
+my $not = on_terminal("no\n", 'forget', $name);
+like($not->{out}, qr/that is another name: nothing was destroyed/, 'forget asks for the name');
+like(pveescrow('keys')->{out}, qr/$name/, 'it is still there');
+like(on_terminal("$name\n", 'forget', $name)->{out}, qr/key $name is destroyed/, 'and destroys it');
+unlike(pveescrow('keys')->{out}, qr/$name/, 'it is gone');
+
+my $version = JSON::decode_json(pveescrow(qw(version --output-format json))->{out});
+like($version->{perlmod}, qr/^(?:real|stand-in)$/, 'version says what is inside');
+is(JSON::decode_json(pveescrow(qw(config --operators alice@pve --output-format json))->{out})->{operators}, 'alice@pve', 'config');
+like(slurp('/etc/pve/escrow.cfg'), qr/^operators: alice\@pve$/m, 'is written');
+
+my $doctor = pveescrow('doctor');
+is($doctor->{code}, 1, 'doctor: something is missing');
+like($doctor->{out}, qr/^ok\s+quorum/m, 'what is well');
+like($doctor->{out}, qr/^error\s+node \S+\s+has not said that it guards its keys/m, 'what is not');
+
+isnt(pveescrow('nonsense')->{code}, 0, 'an unknown command');
+
+done_testing();
