@@ -8,6 +8,7 @@ use Cwd ();
 use File::Basename ();
 use JSON::PP ();
 use Test::More;
+use Time::HiRes ();
 
 use lib Cwd::abs_path(File::Basename::dirname(__FILE__) . '/../lib') =~ m/^(.*)$/;
 
@@ -60,7 +61,8 @@ install_plugin();
 
 for my $program (qw(pvedaemon pveproxy pvestatd pvesh pvesm qm vzdump)) {
     my ($is, $said, $status) = report($program);
-    is_deeply($is, $ALL, "$program has the API and the guard, without the library, and no new type of storage");
+    is_deeply($is, $ALL,
+        "$program has the API and the guard, without the library, and no new type of storage");
     is($status, 0, "$program ends well");
     unlike($said, qr/escrow/i, "$program says nothing of it") or diag($said);
 }
@@ -120,7 +122,8 @@ subtest 'what goes wrong' => sub {
 
 subtest 'loading' => sub {
     my $plugin = 'PVE/Storage/Custom/EscrowPlugin.pm';
-    my ($is) = report('pvedaemon', '', "BEGIN { delete \$INC{'$plugin'}; no warnings; require '$plugin' }");
+    my ($is) = report('pvedaemon', '',
+        "BEGIN { delete \$INC{'$plugin'}; no warnings; require '$plugin' }");
     is_deeply($is, $ALL, 'twice is as good as once');
 
     my ($said) = perl(
@@ -165,14 +168,17 @@ subtest 'what the running daemons say of themselves' => sub {
         is($said->{$program}->{armed}, 1, "$program: armed");
         is_deeply($said->{$program}->{missing}, [], "$program: no hook is missing");
     }
-    is($said->{pvedaemon}->{pid}, $pids[0], 'the process that runs, not the one that started it');
+    is($said->{pvedaemon}->{pid}, $pids[0],
+        'the process that runs, not the one that started it');
     kill('KILL', $pids[0]);
-    select(undef, undef, undef, 0.1);
-    is_deeply([keys PVE::Escrow::Guard::daemons()->%*], ['pveproxy'], 'a dead one says nothing');
+    Time::HiRes::usleep(100_000);
+    is_deeply([keys PVE::Escrow::Guard::daemons()->%*], ['pveproxy'],
+        'a dead one says nothing');
 
     spew('/etc/pve-escrow.disabled', '');
     push @pids, daemon('pvedaemon');
-    is_deeply([keys PVE::Escrow::Guard::daemons()->%*], ['pveproxy'], 'nor does one without us');
+    is_deeply([keys PVE::Escrow::Guard::daemons()->%*], ['pveproxy'],
+        'nor does one without us');
     require PVE::Cluster;
     my $report = PVE::Escrow::Guard::nodes_report();
     my $node = PVE::INotify::nodename();
@@ -193,13 +199,15 @@ package PVE::Service::pveproxy {
 }
 our $PAGE = qq{<script type="text/javascript" src="/pve2/js/pvemanagerlib.js?ver=9"></script>\n<body>};
 EOC
-    my $ask = ' package main; my $self = bless {}, "PVE::Service::pveproxy"; PVE::Service::pveproxy::init($self);'
+    my $ask =
+        ' package main; my $self = bless {}, "PVE::Service::pveproxy"; PVE::Service::pveproxy::init($self);'
         . ' print "DIRS ", join(",", %{ $self->{server_config}->{dirs} }), "\nPAGE ",'
         . ' PVE::Service::pveproxy::get_index()->content =~ s/\n/ /gr;';
     my ($said, $status) = perl('pveproxy', "$service BEGIN { require PVE::Storage } $ask");
     is($status, 0, 'pveproxy ends well') or diag($said);
     like($said, qr{DIRS /pve-escrow/js/,/usr/share/pve-escrow/js/}, 'the directory is served');
-    like($said, qr{PAGE <script[^>]*pvemanagerlib}, 'the page is as it was without a script that is installed');
+    like($said, qr{PAGE <script[^>]*pvemanagerlib},
+        'the page is as it was without a script that is installed');
 
     ($said, $status) = perl('pvedaemon', "$service BEGIN { require PVE::Storage } $ask");
     unlike($said, qr/pve-escrow/, 'nothing of that in pvedaemon');

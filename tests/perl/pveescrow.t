@@ -33,7 +33,9 @@ my sub run_with ($input, @command) {
     my $pid = IPC::Open3::open3('<&' . fileno($stdin), my $out, undef, @command);
     my $said = do { local $/; <$out> } // '';
     waitpid($pid, 0);
-    return { code => $? >> 8, out => $said };
+
+    # what the modules of Proxmox VE say where there is no system log
+    return { code => $? >> 8, out => $said =~ s/^setlogsock.*\n//mgr };
 }
 
 my sub pveescrow (@args) {

@@ -5,6 +5,7 @@ use v5.36;
 use Fcntl qw(O_CREAT O_EXCL O_NOFOLLOW O_WRONLY);
 use POSIX ();
 
+use PVE::CLIFormatter;
 use PVE::CLIHandler;
 use PVE::INotify;
 use PVE::JSONSchema qw(get_standard_option);
@@ -449,7 +450,7 @@ my sub table ($rows, @columns) {
 my sub printer (@columns) {
     return sub ($data, $schema, $options) {
         my $format = $options->{'output-format'} // 'text';
-        return PVE::CLIHandler::print_api_result($data, $schema, undef, $options)
+        return PVE::CLIFormatter::print_api_result($data, undef, undef, $options)
             if $format ne 'text' || ref($data) ne 'ARRAY';
         binmode(STDOUT, ':encoding(UTF-8)');
         my $flat = sub ($row) {
@@ -483,7 +484,9 @@ sub print_doctor ($data, $schema, $options) {
 
 my $FORMAT = { 'output-format' => get_standard_option('pve-output-format') };
 my $ME = __PACKAGE__;
-my $PRINT_ANY = sub { PVE::CLIHandler::print_api_result($_[0], $_[1], undef, $_[2]) };
+my $PRINT_ANY = sub ($data, $schema, $options) {
+    return PVE::CLIFormatter::print_api_result($data, undef, undef, $options);
+};
 
 our $cmddef = { ## no critic (ProhibitPackageVars)
     status => [$ME, 'status', ['storage'], {}, \&print_status, $FORMAT],

@@ -4,8 +4,6 @@ package PVE::CLIHandler;
 
 use v5.36;
 
-use JSON::PP ();
-
 use PVE::RESTHandler;
 
 use parent qw(PVE::RESTHandler);
@@ -46,15 +44,6 @@ sub run_cli_handler ($class, %params) {
     my $schema = $handler->map_method_by_name($name)->{returns};
     $print->($result, $schema, $options) if $print;
     exit(0);
-}
-
-sub print_api_result ($data, $schema, $columns, $options) {
-    my $format = $options->{'output-format'} // 'text';
-    return if ($schema->{type} // '') eq 'null';
-    my $json = JSON::PP->new->canonical->allow_nonref->utf8;
-    $json->pretty if $format ne 'json';
-    print $json->encode($data), $format eq 'json' ? "\n" : '';
-    return;
 }
 
 1;

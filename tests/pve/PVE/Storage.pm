@@ -22,8 +22,9 @@ my sub load ($name) {
     die "not derived from PVE::Storage::Plugin\n" if !$class->isa('PVE::Storage::Plugin');
     die "does not provide an api() method\n" if !$class->can('api');
     my $version = $class->api();
-    die "implements an API version newer than current ($version > " . APIVER . ")\n" if $version > APIVER;
-    die "API version too old, please update the plugin ($version)\n" if $version < APIVER - APIAGE;
+    die "implements an API version newer than current ($version > " . APIVER . ")\n"
+        if $version > APIVER;
+    die "API version too old, please update the plugin ($version)\n" if $version < APIVER -APIAGE;
     warn "Plugin \"$class\" is implementing an older storage API, an upgrade is recommended\n"
         if $version != APIVER;
     $class->register();
@@ -34,6 +35,8 @@ for my $file (glob('/usr/share/perl5/PVE/Storage/Custom/*.pm')) {
     my ($name) = $file =~ m{([^/]+)\.pm$};
     eval { load($name); 1 } or warn "Error loading storage plugin \"$name\": $@";
 }
+
+PVE::Storage::Plugin->init();
 
 sub config () {
     return PVE::Cluster::cfs_read_file('storage.cfg');

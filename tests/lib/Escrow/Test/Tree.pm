@@ -277,6 +277,7 @@ my sub section ($storeid, $given) {
     my %section =
         (content => 'backup', datastore => 'store', server => '192.0.2.1', type => 'pbs', %$given);
     my $type = delete($section{type});
+    delete(@section{grep { !exists($given->{$_}) } qw(datastore server)}) if $type ne 'pbs';
     return join('', "$type: $storeid\n", map({ "\t$_ $section{$_}\n" } sort keys %section), "\n");
 }
 

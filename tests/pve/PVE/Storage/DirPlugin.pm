@@ -10,6 +10,12 @@ sub type {
     return 'dir';
 }
 
+# those that all types may have stand here, too
+sub properties {
+    return { map { $_ => { type => 'string' } }
+            qw(content disable nodes path port server username) };
+}
+
 sub options {
     return { path => 1, content => 1 };
 }

@@ -18,6 +18,13 @@ sub type {
     return 'pbs';
 }
 
+my $TEXT = { type => 'string' };
+
+sub properties {
+    return { map { $_ => $TEXT }
+            qw(datastore encryption-key fingerprint master-pubkey namespace password) };
+}
+
 sub options {
     return {
         map { $_ => 1 }
@@ -54,7 +61,8 @@ sub pbs_delete_password {
 sub pbs_set_encryption_key {
     my ($scfg, $storeid, $key) = @_;
     mkdir($SECRETS);
-    PVE::Tools::file_set_contents(pbs_encryption_key_file_name($scfg, $storeid), "$key\n", oct(600));
+    PVE::Tools::file_set_contents(pbs_encryption_key_file_name($scfg, $storeid), "$key\n",
+        oct(600));
     return;
 }
 
@@ -106,7 +114,8 @@ my sub set_key ($scfg, $storeid, $wanted) {
 sub on_add_hook {
     my ($class, $storeid, $scfg, %param) = @_;
     defined($param{password})
-        ? pbs_set_password($scfg, $storeid, $param{password}) : pbs_delete_password($scfg, $storeid);
+        ? pbs_set_password($scfg, $storeid, $param{password})
+        : pbs_delete_password($scfg, $storeid);
     my $result = {};
     if (defined($param{'encryption-key'})) {
         $result = set_key($scfg, $storeid, $param{'encryption-key'});
@@ -144,7 +153,8 @@ sub on_delete_hook {
 # as a server that does not answer
 sub activate_storage {
     my ($class, $storeid, $scfg) = @_;
-    die "$storeid: error fetching datastores - 500 Can't connect\n" if $scfg->{server} =~ m/unreachable/;
+    die "$storeid: error fetching datastores - 500 Can't connect\n"
+        if $scfg->{server} =~ m/unreachable/;
     return 1;
 }
 

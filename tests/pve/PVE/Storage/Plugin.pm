@@ -5,14 +5,53 @@ package PVE::Storage::Plugin;
 use v5.36;
 
 use PVE::Cluster;
+use PVE::JSONSchema qw(get_standard_option);
 
 my $TYPES = {};
+my $PROPERTIES = {};
 
 sub register ($class) {
     my $type = $class->type();
     die "duplicate plugin registration (type = $type)\n" if $TYPES->{$type};
     $TYPES->{$type} = $class;
     return;
+}
+
+# Each property belongs to one type; all that come later only use it. What the API takes is what is known by then.
+sub init ($class) {
+    my $known = {};
+    for my $type (sort keys %$TYPES) {
+        my $own = $TYPES->{$type}->properties();
+        for my $name (sort keys %$own) {
+            die "duplicate property '$name'\n" if $known->{$name};
+            $known->{$name} = { %{ $own->{$name} }, optional => 1 };
+        }
+    }
+    $PROPERTIES = $known;
+    return;
+}
+
+my sub schema (%more) {
+    return {
+        type => 'object',
+        additionalProperties => 0,
+        properties => { %$PROPERTIES, storage => get_standard_option('pve-storage-id'), %more },
+    };
+}
+
+sub createSchema ($class) {
+    return schema(type => { type => 'string' });
+}
+
+sub updateSchema ($class) {
+    return schema(
+        delete => { type => 'string', optional => 1 },
+        digest => { type => 'string', optional => 1 },
+    );
+}
+
+sub properties ($class) {
+    return {};
 }
 
 sub lookup ($class, $type) {
@@ -54,8 +93,8 @@ sub check_config ($class, $storeid, $param, $create, $skip_schema_check) {
     my $config = $create ? { type => $class->type() } : {};
     for my $name (grep { $_ ne 'type' } keys %$param) {
         die "unexpected property '$name'\n" if !$options->{$name};
-        $config->{$name} = $name eq 'content'
-            ? { map { $_ => 1 } split(m/,/, $param->{$name}) } : $param->{$name};
+        $config->{$name} =
+            $name eq 'content' ? { map { $_ => 1 } split(m/,/, $param->{$name}) } : $param->{$name};
     }
     return $config;
 }
@@ -69,9 +108,7 @@ sub on_update_hook ($class, $storeid, $scfg, %param) {
 }
 
 sub on_update_hook_full ($class, $storeid, $scfg, $update, $delete, $sensitive) {
-    my %param = %$sensitive;
-    $param{$_} = undef for @$delete;
-    return $class->on_update_hook($storeid, $scfg, %param);
+    return $class->on_update_hook($storeid, $update, %$sensitive);
 }
 
 sub on_delete_hook ($class, $storeid, $scfg) {

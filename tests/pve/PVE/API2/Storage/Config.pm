@@ -4,27 +4,38 @@ package PVE::API2::Storage::Config;
 
 use v5.36;
 
+use PVE::JSONSchema qw(get_standard_option);
 use PVE::Storage;
+use PVE::Storage::Plugin;
+use PVE::Tools;
 
 use parent qw(PVE::RESTHandler);
 
-my $ANY = { type => 'object' };
+my @SECRETS = qw(encryption-key master-pubkey password);
+my $RESULT = { type => 'object' };
 
-my sub split_param ($param) {
-    my %sensitive = map { defined($param->{$_}) ? ($_ => delete $param->{$_}) : () }
-        qw(encryption-key master-pubkey password);
-    return %sensitive;
+# A deletion is a secret without a value, and a new value wins over that.
+my sub take_secrets ($param, @deleted) {
+    my %secrets;
+    for my $name (@SECRETS) {
+        $secrets{$name} = undef if grep { $_ eq $name } @deleted;
+        my $value = delete $param->{$name};
+        $secrets{$name} = $value if defined($value);
+    }
+    return \%secrets;
 }
 
 __PACKAGE__->register_method({
     name => 'create',
     path => '',
     method => 'POST',
-    parameters => $ANY,
-    returns => $ANY,
+    protected => 1,
+    permissions => { check => ['perm', '/storage', ['Datastore.Allocate']] },
+    parameters => PVE::Storage::Plugin->createSchema(),
+    returns => $RESULT,
     code => sub ($param) {
         my ($storeid, $type) = delete $param->@{qw(storage type)};
-        my %sensitive = split_param($param);
+        my $secrets = take_secrets($param);
         my $plugin = PVE::Storage::Plugin->lookup($type);
         my $scfg = $plugin->check_config($storeid, $param, 1, 1);
         my $result;
@@ -32,13 +43,14 @@ __PACKAGE__->register_method({
             sub {
                 my $cfg = PVE::Storage::config();
                 die "storage ID '$storeid' already defined\n" if $cfg->{ids}->{$storeid};
-                $result = $plugin->on_add_hook($storeid, $scfg, %sensitive);
                 $cfg->{ids}->{$storeid} = $scfg;
-                eval { $plugin->activate_storage($storeid, $scfg); 1 } or do {
-                    my $err = $@;
-                    eval { $plugin->on_delete_hook($storeid, $scfg) };
-                    die $err;
-                };
+                $result = $plugin->on_add_hook($storeid, $scfg, %$secrets);
+                eval { $plugin->activate_storage($storeid, $scfg) if !$scfg->{disable}; 1 }
+                    or do {
+                        my $err = $@;
+                        eval { $plugin->on_delete_hook($storeid, $scfg) };
+                        die $err;
+                    };
                 PVE::Storage::write_config($cfg);
             },
             'create storage failed',
@@ -51,25 +63,37 @@ __PACKAGE__->register_method({
     name => 'update',
     path => '{storage}',
     method => 'PUT',
-    parameters => $ANY,
-    returns => $ANY,
+    protected => 1,
+    permissions => { check => ['perm', '/storage', ['Datastore.Allocate']] },
+    parameters => PVE::Storage::Plugin->updateSchema(),
+    returns => $RESULT,
     code => sub ($param) {
         my ($storeid, $delete) = delete $param->@{qw(storage delete)};
-        my @delete = split(m/,/, $delete // '');
-        my %sensitive = (map({ $_ => undef } @delete), split_param($param));
-        my $result;
+        my @deleted = PVE::Tools::split_list($delete);
+        my ($result, $type);
         PVE::Storage::lock_storage_config(
             sub {
                 my $cfg = PVE::Storage::config();
                 my $scfg = PVE::Storage::storage_config($cfg, $storeid);
-                my $plugin = PVE::Storage::Plugin->lookup($scfg->{type});
-                $result = $plugin->on_update_hook($storeid, $scfg, %sensitive);
-                $scfg->{$_} = $param->{$_} for keys %$param;
+                $type = $scfg->{type};
+                my $secrets = take_secrets($param, @deleted);
+                my $plugin = PVE::Storage::Plugin->lookup($type);
+                my $update = $plugin->check_config($storeid, $param, 0, 1);
+                for my $name (@deleted) {
+                    die "no such option '$name'\n" if !$plugin->options()->{$name};
+                    die "cannot set and delete property '$name' at the same time!\n"
+                        if defined($update->{$name});
+                }
+                $result = $plugin->on_update_hook_full(
+                    $storeid, $scfg, $update, $delete ? \@deleted : undef, $secrets,
+                );
+                delete $scfg->@{@deleted};
+                $scfg->{$_} = $update->{$_} for keys %$update;
                 PVE::Storage::write_config($cfg);
             },
             'update storage failed',
         );
-        return { storage => $storeid, $result ? (config => $result) : () };
+        return { storage => $storeid, type => $type, $result ? (config => $result) : () };
     },
 });
 
@@ -77,7 +101,12 @@ __PACKAGE__->register_method({
     name => 'delete',
     path => '{storage}',
     method => 'DELETE',
-    parameters => $ANY,
+    protected => 1,
+    permissions => { check => ['perm', '/storage', ['Datastore.Allocate']] },
+    parameters => {
+        additionalProperties => 0,
+        properties => { storage => get_standard_option('pve-storage-id') },
+    },
     returns => { type => 'null' },
     code => sub ($param) {
         my $storeid = $param->{storage};
