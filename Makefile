@@ -8,7 +8,7 @@ CARGO_FLAGS ?= --locked
 FUZZ_SECONDS ?= 600
 PERL_MODULES := $(shell find perl tests/pve -name '*.pm') perl/bin/pveescrow
 PERL_FILES := $(PERL_MODULES) $(shell find tests/lib -name '*.pm') $(shell find tests/perl -name '*.t') \
-    tests/demo.pl tests/schema.pl tests/bench
+    tests/demo.pl tests/schema.pl tests/bench tests/bench-pve
 
 .PHONY: all
 all: build
@@ -80,6 +80,7 @@ bench: setup
 	$(CARGO) build --release $(CARGO_FLAGS)
 	$(CARGO) build --release $(CARGO_FLAGS) -p pve-escrow --examples
 	tests/bench
+	tests/bench-pve
 
 .PHONY: fuzz
 fuzz: setup

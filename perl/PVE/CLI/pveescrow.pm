@@ -149,7 +149,7 @@ __PACKAGE__->register_method({
     code => sub ($param) {
         my @rows = grep { $_->{state} ne 'unencrypted' } call($CLUSTER, 'index', {})->@*;
         my @open = grep { $_->{state} ne 'sealed' } @rows;
-        say scalar(@rows) . " storages have a key, " . (@rows - @open) . " of these are sealed.";
+        say scalar(@rows) . (@rows == 1 ? " storage has" : " storages have") . " a key; sealed: " . (@rows - @open) . ".";
         say @open ? "$open[0]->{storage}: $open[0]->{text}" : 'Nothing is to be done. Try a code now and then.';
         say 'Next: ' . (@open ? $open[0]->{next} // 'pveescrow doctor'
             : @rows ? "pveescrow verify $rows[0]->{storage}" : 'pveescrow doctor');
