@@ -77,8 +77,10 @@ subtest 'coverage' => sub {
     is_deeply([map { $_->{count} } $coverage->{keys}->@*], [6, 1], 'by key');
     is($coverage->{keys}->[0]->{'with-master-key'}, 3, 'with rsa-encrypted.key');
     is($coverage->{plain}->{count}, 1, 'plain');
-    ok(!defined(eval { PVE::RS::Escrow::coverage({ datastore => "$TESTS/perl" }) }),
-        'no datastore');
+    ok(
+        !defined(eval { PVE::RS::Escrow::coverage({ datastore => "$TESTS/perl" }) }),
+        'no datastore'
+    );
     like($@, qr/no directory \.chunks: is the disk mounted\?$/, 'no datastore: text');
 };
 

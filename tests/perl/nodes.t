@@ -8,6 +8,7 @@ use Cwd ();
 use File::Basename ();
 use JSON ();
 use POSIX ();
+use Time::HiRes ();
 use Test::More;
 
 use lib Cwd::abs_path(File::Basename::dirname(__FILE__) . '/../lib') =~ m/^(.*)$/;
@@ -40,7 +41,7 @@ my sub seal ($keyfile, $label) {
         $seal = eval { PVE::Escrow::Seal::create($keyfile, { by => 'root@pam', label => $label }) };
         next if $seal;
         die $@ if $@ !~ m/is pending since/;
-        select(undef, undef, undef, 0.01);
+        Time::HiRes::sleep(0.01);
     }
     PVE::Escrow::Seal::confirm($LIVE_FP, $seal->{id}, $seal->{code}, $keyfile);
     return $seal;
@@ -104,12 +105,16 @@ my $record = PVE::Escrow::Records::get($LIVE_FP);
 my @opened = map {
     my $seal = $_;
     scalar eval {
-        PVE::RS::Escrow::verify({ blob => $seal->{blob}, code => $codes->{ $seal->{id} } })->{fingerprint};
+        PVE::RS::Escrow::verify({ blob => $seal->{blob}, code => $codes->{ $seal->{id} } })
+            ->{fingerprint};
     };
 } $record->{seals}->@*;
 is_deeply(\@opened, [($LIVE_FP) x @opened], 'no code belongs to another blob');
 ok(!-e '/etc/pve/priv/lock/domain-escrow', 'no lock is left');
-is(slurp('/etc/pve/priv/escrow/' . ($LIVE_FP =~ tr/://dr) . '.json'),
-    slurp('/var/lib/pve-escrow/records/' . ($LIVE_FP =~ tr/://dr) . '.json'), 'both copies agree');
+is(
+    slurp('/etc/pve/priv/escrow/' . ($LIVE_FP =~ tr/://dr) . '.json'),
+    slurp('/var/lib/pve-escrow/records/' . ($LIVE_FP =~ tr/://dr) . '.json'),
+    'both copies agree'
+);
 
 done_testing();

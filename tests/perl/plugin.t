@@ -61,8 +61,10 @@ install_plugin();
 
 for my $program (qw(pvedaemon pveproxy pvestatd pvesh pvesm qm vzdump)) {
     my ($is, $said, $status) = report($program);
-    is_deeply($is, $ALL,
-        "$program has the API and the guard, without the library, and no new type of storage");
+    is_deeply(
+        $is, $ALL,
+        "$program has the API and the guard, without the library, and no new type of storage"
+    );
     is($status, 0, "$program ends well");
     unlike($said, qr/escrow/i, "$program says nothing of it") or diag($said);
 }
@@ -122,8 +124,10 @@ subtest 'what goes wrong' => sub {
 
 subtest 'loading' => sub {
     my $plugin = 'PVE/Storage/Custom/EscrowPlugin.pm';
-    my ($is) = report('pvedaemon', '',
-        "BEGIN { delete \$INC{'$plugin'}; no warnings; require '$plugin' }");
+    my ($is) = report(
+        'pvedaemon', '',
+        "BEGIN { delete \$INC{'$plugin'}; no warnings; require '$plugin' }"
+    );
     is_deeply($is, $ALL, 'twice is as good as once');
 
     my ($said) = perl(
@@ -168,17 +172,23 @@ subtest 'what the running daemons say of themselves' => sub {
         is($said->{$program}->{armed}, 1, "$program: armed");
         is_deeply($said->{$program}->{missing}, [], "$program: no hook is missing");
     }
-    is($said->{pvedaemon}->{pid}, $pids[0],
-        'the process that runs, not the one that started it');
+    is(
+        $said->{pvedaemon}->{pid}, $pids[0],
+        'the process that runs, not the one that started it'
+    );
     kill('KILL', $pids[0]);
     Time::HiRes::usleep(100_000);
-    is_deeply([keys PVE::Escrow::Guard::daemons()->%*], ['pveproxy'],
-        'a dead one says nothing');
+    is_deeply(
+        [keys PVE::Escrow::Guard::daemons()->%*], ['pveproxy'],
+        'a dead one says nothing'
+    );
 
     spew('/etc/pve-escrow.disabled', '');
     push @pids, daemon('pvedaemon');
-    is_deeply([keys PVE::Escrow::Guard::daemons()->%*], ['pveproxy'],
-        'nor does one without us');
+    is_deeply(
+        [keys PVE::Escrow::Guard::daemons()->%*], ['pveproxy'],
+        'nor does one without us'
+    );
     require PVE::Cluster;
     my $report = PVE::Escrow::Guard::nodes_report();
     my $node = PVE::INotify::nodename();
@@ -206,8 +216,10 @@ EOC
     my ($said, $status) = perl('pveproxy', "$service BEGIN { require PVE::Storage } $ask");
     is($status, 0, 'pveproxy ends well') or diag($said);
     like($said, qr{DIRS /pve-escrow/js/,/usr/share/pve-escrow/js/}, 'the directory is served');
-    like($said, qr{PAGE <script[^>]*pvemanagerlib},
-        'the page is as it was without a script that is installed');
+    like(
+        $said, qr{PAGE <script[^>]*pvemanagerlib},
+        'the page is as it was without a script that is installed'
+    );
 
     ($said, $status) = perl('pvedaemon', "$service BEGIN { require PVE::Storage } $ask");
     unlike($said, qr/pve-escrow/, 'nothing of that in pvedaemon');

@@ -27,8 +27,10 @@ subtest 'files' => sub {
     is(slurp($path), key('live.enc'), 'the bytes');
     is((stat($path))[2] & oct(7777), oct(600), 'the mode');
     storage_cfg(vault => { namespace => 'a' });
-    like(slurp('/etc/pve/storage.cfg'), qr/^pbs: vault\n(?:\t.*\n)*\tnamespace a\n/,
-        'storage.cfg');
+    like(
+        slurp('/etc/pve/storage.cfg'), qr/^pbs: vault\n(?:\t.*\n)*\tnamespace a\n/,
+        'storage.cfg'
+    );
     fresh();
     ok(!-e $path, 'a fresh tree is empty');
     ok(-d '/etc/pve/priv/storage', 'but for its directories');

@@ -35,7 +35,8 @@ sub setup_environment {
 }
 
 my $CODE_FILE = {
-    description => "A file with the recovery code in it, root's and mode 0600; '-' for standard input. Without it, the"
+    description =>
+        "A file with the recovery code in it, root's and mode 0600; '-' for standard input. Without it, the"
         . ' words are asked for.',
     type => 'string',
     optional => 1,
@@ -109,7 +110,10 @@ my sub seal ($what, $param, $make, $confirm) {
         return;
     }
     my $next = "To begin anew: the same command with --replace $seal->{id}\n";
-    eval { confirm_shown($what, $seal, sub ($code) { $confirm->($seal->{id}, $code) }); 1 }
+    eval {
+        confirm_shown($what, $seal, sub ($code) { $confirm->($seal->{id}, $code) });
+        1;
+    }
         or die "$@$next";
     say "key $short is sealed: the words open seal $seal->{id}.";
     return;
@@ -130,13 +134,18 @@ my sub seal_storage ($storeid, $param) {
 my sub unsealed () {
     my %seen;
     return grep { !$seen{ $_->{live} }++ }
-        grep { $_->{state} eq 'unsealed' || $_->{state} eq 'pending' } call($CLUSTER, 'index', {})->@*;
+        grep { $_->{state} eq 'unsealed' || $_->{state} eq 'pending' }
+        call($CLUSTER, 'index', {})->@*;
 }
 
 my %NEW_SEAL = (
-    'code-out' => text('Write the code to this new file, in place of showing it. The seal stays pending.', optional => 1),
+    'code-out' => text(
+        'Write the code to this new file, in place of showing it. The seal stays pending.',
+        optional => 1
+    ),
     label => text('Who holds the code, or where it is kept.', maxLength => 128, optional => 1),
-    replace => text('The pending seal that is given up.', pattern => '[0-9a-z]{1,16}', optional => 1),
+    replace =>
+        text('The pending seal that is given up.', pattern => '[0-9a-z]{1,16}', optional => 1),
 );
 
 __PACKAGE__->register_method({
@@ -149,10 +158,19 @@ __PACKAGE__->register_method({
     code => sub ($param) {
         my @rows = grep { $_->{state} ne 'unencrypted' } call($CLUSTER, 'index', {})->@*;
         my @open = grep { $_->{state} ne 'sealed' } @rows;
-        say scalar(@rows) . (@rows == 1 ? " storage has" : " storages have") . " a key; sealed: " . (@rows - @open) . ".";
-        say @open ? "$open[0]->{storage}: $open[0]->{text}" : 'Nothing is to be done. Try a code now and then.';
-        say 'Next: ' . (@open ? $open[0]->{next} // 'pveescrow doctor'
-            : @rows ? "pveescrow verify $rows[0]->{storage}" : 'pveescrow doctor');
+        say scalar(@rows)
+            . (@rows == 1 ? " storage has" : " storages have")
+            . " a key; sealed: "
+            . (@rows - @open) . ".";
+        say @open
+            ? "$open[0]->{storage}: $open[0]->{text}"
+            : 'Nothing is to be done. Try a code now and then.';
+        say 'Next: '
+            . (
+                  @open ? $open[0]->{next} // 'pveescrow doctor'
+                : @rows ? "pveescrow verify $rows[0]->{storage}"
+                : 'pveescrow doctor'
+            );
         return;
     },
 });
@@ -161,7 +179,8 @@ __PACKAGE__->register_method({
     name => 'status',
     path => 'status',
     method => 'GET',
-    description => 'Would the backups survive the loss of this cluster? Of one storage, with its seals, or of all.',
+    description =>
+        'Would the backups survive the loss of this cluster? Of one storage, with its seals, or of all.',
     parameters => parameters(storage => storage_option(optional => 1)),
     returns => { type => 'any' },
     code => sub ($param) {
@@ -174,26 +193,31 @@ __PACKAGE__->register_method({
     name => 'create',
     path => 'create',
     method => 'POST',
-    description => 'Seals the key of a storage under ten words: shows them, and has them typed back.',
+    description =>
+        'Seals the key of a storage under ten words: shows them, and has them typed back.',
     parameters => parameters(
         storage => storage_option(optional => 1),
         all => {
-            description => 'One seal for every key in use that has none.', type => 'boolean', optional => 1,
+            description => 'One seal for every key in use that has none.', type => 'boolean',
+            optional => 1,
         },
         %NEW_SEAL,
     ),
     returns => { type => 'null' },
     code => sub ($param) {
         my ($storeid, $all) = delete $param->@{qw(storage all)};
-        die "name a storage, or --all\n" if !defined($storeid) && !$all || defined($storeid) && $all;
+        die "name a storage, or --all\n"
+            if !defined($storeid) && !$all || defined($storeid) && $all;
         return seal_storage($storeid, $param) if defined($storeid);
-        die "--code-out and --replace are for one storage\n" if $param->{'code-out'} || $param->{replace};
+        die "--code-out and --replace are for one storage\n"
+            if $param->{'code-out'} || $param->{replace};
         my @unsealed = unsealed();
         say 'every key in use is sealed' if !@unsealed;
         for my $row (@unsealed) {
             my ($pending) = grep { $_->{state} eq 'pending' }
                 call($STORAGE, 'status', { storage => $row->{storage} })->{seals}->@*;
-            seal_storage($row->{storage}, { %$param, $pending ? (replace => $pending->{id}) : () });
+            seal_storage($row->{storage},
+                { %$param, $pending ? (replace => $pending->{id}) : () });
         }
         return;
     },
@@ -213,8 +237,12 @@ __PACKAGE__->register_method({
     code => sub ($param) {
         my $code = code($param, "seal $param->{id} of storage '$param->{storage}'");
         my $done = call($STORAGE, 'confirm', { %$param, code => $code });
-        say "key " . substr($done->{fingerprint}, 0, 23) . " is sealed: the words open seal $param->{id}.";
-        say 'superseded: ' . join(', ', $done->{superseded}->@*) . ' (these codes still open their blobs)'
+        say "key "
+            . substr($done->{fingerprint}, 0, 23)
+            . " is sealed: the words open seal $param->{id}.";
+        say 'superseded: '
+            . join(', ', $done->{superseded}->@*)
+            . ' (these codes still open their blobs)'
             if $done->{superseded}->@*;
         return;
     },
@@ -246,8 +274,9 @@ my sub secret_for_new ($storeid, $order) {
     my $kit = PVE::Escrow::Recover::check_kit($order->{source}, $order->{code});
     my $connection = $kit->{connection} // die "this kit does not say where the backups are\n";
     my $terminal = PVE::Escrow::Terminal->new();
-    $terminal->show("The kit is genuine. Storage '$storeid' will be made: $connection->{username} on"
-        . " $connection->{server}, datastore $connection->{datastore}.\n");
+    $terminal->show(
+              "The kit is genuine. Storage '$storeid' will be made: $connection->{username} on"
+            . " $connection->{server}, datastore $connection->{datastore}.\n");
     return $terminal->ask_hidden("Secret of $connection->{username}: ");
 }
 
@@ -255,7 +284,8 @@ __PACKAGE__->register_method({
     name => 'recover',
     path => 'recover',
     method => 'POST',
-    description => 'Brings a key back: out of the records of this cluster, a kit, or a sealed key file. With --out, to a'
+    description =>
+        'Brings a key back: out of the records of this cluster, a kit, or a sealed key file. With --out, to a'
         . ' file, and nothing else is touched.',
     parameters => parameters(
         storage => storage_option(optional => 1),
@@ -264,27 +294,32 @@ __PACKAGE__->register_method({
         fingerprint => text('The record to recover from.', optional => 1),
         expect => text('The key that is expected.', optional => 1),
         displace => text('The key that may be displaced; it is kept.', optional => 1),
-        'password-file' => text("File with the backup server's secret, for a new storage.", optional => 1),
+        'password-file' =>
+            text("File with the backup server's secret, for a new storage.", optional => 1),
         'code-file' => $CODE_FILE,
     ),
     returns => { type => 'null' },
     code => sub ($param) {
-        my ($storeid, $out, $kit, $secret) = delete $param->@{qw(storage out kit password-file)};
+        my ($storeid, $out, $kit, $secret) =
+            delete $param->@{qw(storage out kit password-file)};
         die "name a storage, or --out FILE\n" if !defined($storeid) && !defined($out);
         $param->{source} = read_text($kit) if defined($kit);
         $param->{code} = code($param, defined($kit) ? $kit : "storage '$storeid'");
         if (defined($out)) {
-            $param->{fingerprint} //= PVE::Escrow::Storage::claimed(PVE::Escrow::Storage::config($storeid))
+            $param->{fingerprint} //=
+                PVE::Escrow::Storage::claimed(PVE::Escrow::Storage::config($storeid))
                 if defined($storeid) && !defined($kit);
             my $done = PVE::Escrow::Recover::to_file($param, $out);
-            say "key $done->{fingerprint} is in $out. Remove that file when it is no longer needed.";
+            say
+                "key $done->{fingerprint} is in $out. Remove that file when it is no longer needed.";
             return;
         }
         $param->{password} =
             defined($secret) ? read_text($secret) =~ s/\s+\z//r : secret_for_new($storeid, $param);
         delete $param->{password} if !defined($param->{password});
         my $done = call($STORAGE, 'recover', { %$param, storage => $storeid });
-        say $done->{changed} ? "storage '$storeid' has key $done->{fingerprint} again."
+        say $done->{changed}
+            ? "storage '$storeid' has key $done->{fingerprint} again."
             : "storage '$storeid' had key $done->{fingerprint} already.";
         say "the displaced key is kept: $done->{kept}" if defined($done->{kept});
         return;
@@ -295,7 +330,8 @@ __PACKAGE__->register_method({
     name => 'kit',
     path => 'kit',
     method => 'GET',
-    description => 'Prints the kit of a storage, or writes it to a file: all but the words, and no secret.',
+    description =>
+        'Prints the kit of a storage, or writes it to a file: all but the words, and no secret.',
     parameters => parameters(
         storage => storage_option(), out => text('A new file.', optional => 1),
     ),
@@ -343,8 +379,10 @@ __PACKAGE__->register_method({
     code => sub ($param) {
         PVE::Escrow::Keys::kept_file($param->{name});
         my $terminal = PVE::Escrow::Terminal->new();
-        $terminal->show("Backups that need this key can never be read again, unless it is sealed or on paper.\n"
-            . "Deleting is not shredding: the disk, and backups of this node, may still hold it.\n");
+        $terminal->show(
+            "Backups that need this key can never be read again, unless it is sealed or on paper.\n"
+                . "Deleting is not shredding: the disk, and backups of this node, may still hold it.\n"
+        );
         my $typed = $terminal->ask("Type the full name of the key to destroy it: ");
         die "that is another name: nothing was destroyed\n" if $typed ne $param->{name};
         call($CLUSTER, 'forget', $param);
@@ -418,7 +456,8 @@ __PACKAGE__->register_method({
 });
 
 my $COLOUR = {
-    sealed => 32, ok => 32, unencrypted => 0, live => 0, active => 32, pending => 33, warning => 33, unsealed => 33,
+    sealed => 32, ok => 32, unencrypted => 0, live => 0, active => 32, pending => 33,
+    warning => 33, unsealed => 33,
     orphaned => 33, superseded => 0, dropped => 0,
 };
 
@@ -436,11 +475,14 @@ my sub table ($rows, @columns) {
         }
     }
     my $line = sub ($row, $paint) {
-        return join('  ', map {
-            my $cell = $row->{$_} // '';
-            my $pad = $_ eq $columns[-1] ? '' : ' ' x ($width{$_} - length($cell));
-            ($paint && m/^(?:state|result)$/ ? coloured($cell) : $cell) . $pad;
-        } @columns);
+        return join(
+            '  ',
+            map {
+                my $cell = $row->{$_} // '';
+                my $pad = $_ eq $columns[-1] ? '' : ' ' x ($width{$_} - length($cell));
+                ($paint && m/^(?:state|result)$/ ? coloured($cell) : $cell) . $pad;
+            } @columns
+        );
     };
     say $line->({ map { $_ => $_ } @columns }, 0) if @$rows;
     say $line->($_, 1) for @$rows;
@@ -454,7 +496,8 @@ my sub printer (@columns) {
             if $format ne 'text' || ref($data) ne 'ARRAY';
         binmode(STDOUT, ':encoding(UTF-8)');
         my $flat = sub ($row) {
-            return { map { $_ => ref($row->{$_}) ? join(',', $row->{$_}->@*) : $row->{$_} } keys %$row };
+            return { map { $_ => ref($row->{$_}) ? join(',', $row->{$_}->@*) : $row->{$_} }
+                    keys %$row };
         };
         table([map { $flat->($_) } @$data], @columns);
         return;
@@ -498,7 +541,8 @@ our $cmddef = { ## no critic (ProhibitPackageVars)
     records => [
         $STORAGE, 'records', ['storage'], { node => $NODE }, $PRINT_ANY, $FORMAT,
     ],
-    keys => [$CLUSTER, 'keys', [], {}, printer(qw(state fingerprint storages seals kept)), $FORMAT],
+    keys =>
+        [$CLUSTER, 'keys', [], {}, printer(qw(state fingerprint storages seals kept)), $FORMAT],
     seal => [$ME, 'seal', ['name']],
     forget => [$ME, 'forget', ['name']],
     import => [$ME, 'import', ['file']],

@@ -43,7 +43,8 @@ sub parameters () {
     return (
         code => PVE::Escrow::Schema::parameter('verify', 'code', optional => 1),
         'code-file' => {
-            description => "A file on the node with the recovery code in it, root's and mode 0600."
+            description =>
+                "A file on the node with the recovery code in it, root's and mode 0600."
                 . " Taken from pvesh and pveescrow only.",
             type => 'string',
             maxLength => 4096,
@@ -72,7 +73,8 @@ my sub is_cli () {
 # pveescrow reads codes from prompts and files and hands them over within the process; pvesh has arguments only
 my sub refuse_argument () {
     raise_param_exc({
-        code => "not as an argument, which every user of this node can read: use --code-file FILE,"
+        code =>
+            "not as an argument, which every user of this node can read: use --code-file FILE,"
             . " or 'pveescrow', which asks for it",
     }) if is_cli() && $0 =~ m{(?:^|/)pvesh$};
     return;

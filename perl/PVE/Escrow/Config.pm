@@ -41,13 +41,15 @@ my $SCHEMA = {
     additionalProperties => 0,
     properties => {
         enabled => {
-            description => "Off, the add-on does nothing on any node when its daemons start: no guard, no API, no GUI.",
+            description =>
+                "Off, the add-on does nothing on any node when its daemons start: no guard, no API, no GUI.",
             type => 'boolean',
             optional => 1,
             default => 1,
         },
         operators => {
-            description => "Users besides root\@pam who may make, confirm and use recovery codes. They need"
+            description =>
+                "Users besides root\@pam who may make, confirm and use recovery codes. They need"
                 . " Datastore.Allocate on /storage too. Who may make a code can obtain the key.",
             type => 'string',
             format => 'pve-userid-list',
@@ -71,7 +73,8 @@ my sub stored () {
 
 sub get () {
     my $properties = $SCHEMA->{properties};
-    my %defaults = map { defined($properties->{$_}->{default}) ? ($_ => $properties->{$_}->{default}) : () }
+    my %defaults =
+        map { defined($properties->{$_}->{default}) ? ($_ => $properties->{$_}->{default}) : () }
         keys %$properties;
     return { %defaults, stored()->%* };
 }

@@ -78,7 +78,8 @@ sub all () {
         my $fingerprint = $kept->{fingerprint};
         my %origin = map { defined($kept->{$_}) ? ($_ => $kept->{$_}) : () } qw(from time);
         if (defined($fingerprint)) {
-            my $row = $rows{$fingerprint} //= { fingerprint => $fingerprint, storages => [], kept => [] };
+            my $row = $rows{$fingerprint} //=
+                { fingerprint => $fingerprint, storages => [], kept => [] };
             push $row->{kept}->@*, $kept->{name};
             $row->{$_} //= $origin{$_} for keys %origin;
         } else {
@@ -96,8 +97,10 @@ sub all () {
 }
 
 my sub same_place ($record, $connection) {
-    return grep { $_->{server} eq $connection->{server} && $_->{datastore} eq $connection->{datastore} }
-        $record->{connections}->@*;
+    return grep {
+               $_->{server} eq $connection->{server}
+            && $_->{datastore} eq $connection->{datastore}
+    } $record->{connections}->@*;
 }
 
 sub of_storage ($storeid, $scfg) {
@@ -121,7 +124,9 @@ sub of_storage ($storeid, $scfg) {
 sub drop_record ($fingerprint, $storages) {
     my %named = map { $_ => 1 } @$storages;
     my @others = grep { !$named{$_} } storages_of($fingerprint);
-    die "key $fingerprint is also that of storage " . join(', ', @others) . ": name all storages that have it\n"
+    die "key $fingerprint is also that of storage "
+        . join(', ', @others)
+        . ": name all storages that have it\n"
         if @others;
     PVE::Escrow::Records::drop($fingerprint);
     return;

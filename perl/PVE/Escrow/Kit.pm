@@ -47,7 +47,8 @@ sub make ($storeid, $scfg) {
     my $key = PVE::RS::Escrow::fingerprint({ keyfile => $keyfile });
     my $record = PVE::Escrow::Records::get($key->{fingerprint});
     my @seals = $record ? PVE::Escrow::Seal::active($record) : ();
-    die "key $key->{fingerprint} of storage '$storeid' has no confirmed seal yet: 'pveescrow create $storeid'\n"
+    die
+        "key $key->{fingerprint} of storage '$storeid' has no confirmed seal yet: 'pveescrow create $storeid'\n"
         if !@seals;
     my $kit = {
         version => $VERSION,
@@ -80,7 +81,8 @@ sub parse ($text) {
 
     my $version = $content->{version} // '';
     die "this is neither a kit nor a blob\n" if ref($version) || $version !~ m/^[0-9]+$/;
-    die "this kit has version $version, and this program reads versions up to $VERSION: upgrade it\n"
+    die
+        "this kit has version $version, and this program reads versions up to $VERSION: upgrade it\n"
         if $version > $VERSION;
     return { kit => $content, blobs => [blobs_of($content)] };
 }

@@ -226,7 +226,8 @@ my sub set_aside ($path) {
 
 my sub write_record ($name, $record) {
     my $bytes = $JSON->encode($record) . "\n";
-    die "the record of key $record->{fingerprint} would be too large: drop seals that nobody needs\n"
+    die
+        "the record of key $record->{fingerprint} would be too large: drop seals that nobody needs\n"
         if length($bytes) > $MAX_BYTES;
 
     # the durable one first: the other may vanish at power loss
@@ -251,7 +252,8 @@ my sub locked ($code) {
 
 sub check_quorum () {
     return if PVE::Cluster::check_cfs_quorum(1);
-    die "no quorum: nothing below /etc/pve can be changed, and nothing was. Wait for the other nodes; or, if they are"
+    die
+        "no quorum: nothing below /etc/pve can be changed, and nothing was. Wait for the other nodes; or, if they are"
         . " gone for good, 'pvecm expected 1' (should they still run, both sides change the same files, and one side's changes"
         . " are lost later). To get at a key without changing anything here: 'pveescrow recover --out FILE',"
         . " or pve-escrow-rescue\n";
@@ -273,7 +275,8 @@ sub change ($fingerprint, $code) {
         };
         my $before = $JSON->encode($record);
         my $result = $code->($record);
-        write_record($name, $record) if $JSON->encode($record) ne $before || !-e "$DIRECTORY/$name.json";
+        write_record($name, $record)
+            if $JSON->encode($record) ne $before || !-e "$DIRECTORY/$name.json";
         return $result;
     });
 }
@@ -301,7 +304,8 @@ sub drop ($fingerprint) {
 # of two versions of one seal the one of which more happened
 my sub newer ($first, $second) {
     my $latest = sub ($seal) {
-        return (sort map { $seal->{$_} // '' } qw(created confirmed last-verified superseded dropped))[-1];
+        return (sort map { $seal->{$_} // '' }
+                qw(created confirmed last-verified superseded dropped))[-1];
     };
     return $latest->($second) gt $latest->($first) ? $second : $first;
 }
@@ -328,8 +332,10 @@ my sub is_dropped ($name) {
 
 my sub reconcile_one ($name) {
     return if is_dropped($name);
-    my ($cluster, $copy) = map { my $at = $_; scalar(eval { read_record($at, $name) }) // { error => $@ } }
-        $DIRECTORY, $COPIES;
+    my ($cluster, $copy) = map {
+        my $at = $_;
+        scalar(eval { read_record($at, $name) }) // { error => $@ }
+    } $DIRECTORY, $COPIES;
     my @usable = grep { !defined($_->{error}) } $cluster, $copy;
     my @errors = grep { length } map { $_->{error} // '' } $cluster, $copy;
     return map { s/\s+\z//r } @errors if !@usable;
@@ -366,7 +372,9 @@ sub reconcile () {
     my @done;
     for my $name (sort keys %names) {
         my $did = eval {
-            PVE::Cluster::check_cfs_quorum(1) ? locked(sub { return [reconcile_one($name)] }) : [];
+                  PVE::Cluster::check_cfs_quorum(1)
+                ? locked(sub { return [reconcile_one($name)] })
+                : [];
         };
         push @done, $did ? @$did : "record $name: $@" =~ s/\s+\z//r;
     }

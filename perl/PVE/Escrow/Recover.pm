@@ -74,7 +74,9 @@ my $KEPT = '/var/lib/pve-escrow/kept';
 
 my sub same ($first, $second) {
     my ($one, $two) = map { lc(tr/://dr) } $first, $second;
-    return $one eq $two || length($one) == 16 && index($two, $one) == 0
+    return
+           $one eq $two
+        || length($one) == 16 && index($two, $one) == 0
         || length($two) == 16 && index($one, $two) == 0;
 }
 
@@ -97,7 +99,9 @@ my sub expected ($storeid, $scfg, $order) {
         my ($where, $fingerprint) = @$known;
         next if !defined($fingerprint) || defined($displace) && same($displace, $fingerprint);
         die "storage '$storeid': $where key $fingerprint, and not $caller, which is expected."
-            . " To displace it, name it (displace " . substr($fingerprint, 0, 23) . "); it will be kept\n"
+            . " To displace it, name it (displace "
+            . substr($fingerprint, 0, 23)
+            . "); it will be kept\n"
             if defined($caller) && !same($caller, $fingerprint);
         return $fingerprint;
     }
@@ -105,7 +109,8 @@ my sub expected ($storeid, $scfg, $order) {
 }
 
 my sub from_record ($wanted) {
-    die "which key? Neither the storage nor a key file of it says: give a kit, or the fingerprint of a record"
+    die
+        "which key? Neither the storage nor a key file of it says: give a kit, or the fingerprint of a record"
         . " ('pveescrow records')\n"
         if !defined($wanted);
     my @names = grep { same($wanted, $_) } PVE::Escrow::Records::names();
@@ -119,7 +124,8 @@ my sub from_record ($wanted) {
 sub places ($fingerprint) {
     my @kept = grep { same($fingerprint, $_->{fingerprint} // '') } PVE::Escrow::Keep::kept();
     return "The key itself is kept here: 'pveescrow import $kept[0]->{places}->[0]'" if @kept;
-    return 'It may still be on another node (/var/lib/pve-escrow), in the dump that was made when this node joined its cluster'
+    return
+        'It may still be on another node (/var/lib/pve-escrow), in the dump that was made when this node joined its cluster'
         . ' (/var/lib/pve-cluster/backup), in a kit on another storage, or on paper';
 }
 
@@ -130,8 +136,11 @@ sub find ($order, $expected) {
         : from_record($order->{fingerprint} // $expected);
     my $found =
         PVE::RS::Escrow::find({ blobs => [map { $_->{blob} } @seals], code => $order->{code} });
-    die join('; ', 'wrong recovery code: it opens none of the sealed keys that were tried',
-        $found->{damages}->@*) . "\n"
+    die join(
+        '; ', 'wrong recovery code: it opens none of the sealed keys that were tried',
+        $found->{damages}->@*
+        )
+        . "\n"
         if !defined($found->{index});
     my $seal = $seals[$found->{index}];
     die "this code opens key $found->{fingerprint}, but $expected is needed. Nothing was changed\n"
@@ -142,7 +151,8 @@ sub find ($order, $expected) {
 sub check_kit ($text, $code) {
     my $parsed = PVE::Escrow::Kit::parse($text);
     my $found = find({ source => $text, code => $code }, undef);
-    die "this is a sealed key by itself: it does not say where the backups are\n" if !$parsed->{kit};
+    die "this is a sealed key by itself: it does not say where the backups are\n"
+        if !$parsed->{kit};
     PVE::Escrow::Kit::authenticate($text, $found->{blob}, $code);
     return { fingerprint => $found->{fingerprint}, connection => $parsed->{kit}->{connection} };
 }
@@ -150,7 +160,8 @@ sub check_kit ($text, $code) {
 sub to_file ($order, $out) {
     my $found = find($order, $order->{expect});
     PVE::RS::Escrow::unwrap({
-        blob => $found->{blob}, code => $order->{code}, expect => $found->{fingerprint}, out => $out,
+        blob => $found->{blob}, code => $order->{code}, expect => $found->{fingerprint},
+        out => $out,
     });
     return { fingerprint => $found->{fingerprint} };
 }
@@ -164,7 +175,8 @@ my sub with_key ($found, $code, $use) {
     eval {
         local @SIG{qw(INT TERM HUP)} = (sub { die "interrupted\n" }) x 3;
         PVE::RS::Escrow::unwrap({
-            blob => $found->{blob}, code => $code, expect => $found->{fingerprint}, out => $file,
+            blob => $found->{blob}, code => $code, expect => $found->{fingerprint},
+            out => $file,
         });
         $result = $use->($file);
         1;
@@ -189,9 +201,11 @@ my sub install ($storeid, $keyfile, $found, $order) {
 }
 
 my sub new_section ($storeid, $connection, $order) {
-    die "storage '$storeid' does not exist: give a kit, which says where its backups are, or add it first\n"
+    die
+        "storage '$storeid' does not exist: give a kit, which says where its backups are, or add it first\n"
         if !$connection;
-    die "storage '$storeid' is new: the secret of $connection->{username} on $connection->{server} is needed (password)\n"
+    die
+        "storage '$storeid' is new: the secret of $connection->{username} on $connection->{server} is needed (password)\n"
         if !defined($order->{password});
     my $param = { type => 'pbs', content => 'backup', %$connection };
     return PVE::Storage::Plugin->lookup('pbs')->check_config($storeid, $param, 1, 1);
@@ -217,7 +231,8 @@ my sub remember ($found, $order, $connection) {
         sub ($record) {
             my ($seal) = grep { $_->{blob} eq $found->{blob} } $record->{seals}->@*;
             if (!$seal) {
-                $seal = { id => sprintf('%08x', int(rand(2**32))), by => $order->{by}, created => $now };
+                $seal = { id => sprintf('%08x', int(rand(2**32))), by => $order->{by},
+                    created => $now };
                 $seal->{blob} = $found->{blob};
                 push $record->{seals}->@*, $seal;
             }
@@ -250,7 +265,8 @@ sub recover ($storeid, $order) {
             PVE::Storage::lock_storage_config(
                 sub {
                     $done = install($storeid, $keyfile, $found, $order);
-                    PVE::Storage::PBSPlugin::pbs_set_password($section, $storeid, $order->{password})
+                    PVE::Storage::PBSPlugin::pbs_set_password($section, $storeid,
+                        $order->{password})
                         if $section;
                     write_section($storeid, $found, $section);
                 },
@@ -259,7 +275,8 @@ sub recover ($storeid, $order) {
             return $done;
         },
     );
-    PVE::Escrow::Keep::keep_file(PVE::Escrow::Storage::key_file($storeid), 'after it was recovered');
+    PVE::Escrow::Keep::keep_file(PVE::Escrow::Storage::key_file($storeid),
+        'after it was recovered');
     my $seal = remember($found, $order, $connection);
     return { %$installed, seal => $seal, created => $section ? 1 : 0 };
 }

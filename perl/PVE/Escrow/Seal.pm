@@ -67,7 +67,8 @@ sub pending ($record) {
 my sub opening ($record) {
     my $order = { active => 0, superseded => 1 };
     my @seals = sort {
-        $order->{ state_of($a) } <=> $order->{ state_of($b) } || $b->{confirmed} cmp $a->{confirmed}
+               $order->{ state_of($a) } <=> $order->{ state_of($b) }
+            || $b->{confirmed} cmp $a->{confirmed}
     } grep { defined($order->{ state_of($_) }) } $record->{seals}->@*;
     return @seals;
 }
@@ -80,7 +81,8 @@ my sub refuse_pending ($record, $replace) {
     my @others = grep { $_->{id} ne ($replace // '') } pending($record);
     return if !@others;
     my $other = $others[0];
-    die "a seal of key $record->{fingerprint} is pending since $other->{created}: confirm it with its code, or give it up"
+    die
+        "a seal of key $record->{fingerprint} is pending since $other->{created}: confirm it with its code, or give it up"
         . " by naming it (replace $other->{id})\n";
 }
 
@@ -94,7 +96,8 @@ my sub new_id ($record) {
 # the key that is in use now
 my sub computed ($keyfile) {
     my $key = PVE::RS::Escrow::fingerprint({ keyfile => $keyfile });
-    die "$keyfile is protected by a passphrase: Proxmox VE can't use it, and it can't be sealed here."
+    die
+        "$keyfile is protected by a passphrase: Proxmox VE can't use it, and it can't be sealed here."
         . " Remove the passphrase with 'proxmox-backup-client key change-passphrase --kdf none' first\n"
         if !$key->{verified};
     return $key->{fingerprint};
@@ -178,11 +181,15 @@ sub confirm ($fingerprint, $id, $code, $keyfile = undef) {
 sub verify ($fingerprint, $code) {
     my $record = PVE::Escrow::Records::get($fingerprint);
     my @seals = $record ? opening($record) : ();
-    die "key $fingerprint has no confirmed seal: there is nothing that a code could open\n" if !@seals;
+    die "key $fingerprint has no confirmed seal: there is nothing that a code could open\n"
+        if !@seals;
     my $found = PVE::RS::Escrow::find({ blobs => [map { $_->{blob} } @seals], code => $code });
     return $seals[$found->{index}] if defined($found->{index});
-    die join('; ', "wrong recovery code: it opens none of the " . @seals . " seals of key $fingerprint",
-        $found->{damages}->@*) . "\n";
+    die join(
+        '; ',
+        "wrong recovery code: it opens none of the " . @seals . " seals of key $fingerprint",
+        $found->{damages}->@*
+    ) . "\n";
 }
 
 sub touch ($fingerprint, $id) {

@@ -80,7 +80,8 @@ my sub of_missing ($storeid, $scfg) {
 
 my sub of_seals ($storeid, $record) {
     return [
-        'sealed', 'The key is sealed: ten words and a kit bring it back.', "pveescrow verify $storeid",
+        'sealed', 'The key is sealed: ten words and a kit bring it back.',
+        "pveescrow verify $storeid",
     ] if $record && PVE::Escrow::Seal::active($record);
     my ($pending) = $record ? PVE::Escrow::Seal::pending($record) : ();
     return [
@@ -104,7 +105,8 @@ my sub of_live ($storeid, $scfg, $live, $record) {
         "pveescrow recover $storeid",
     ] if defined($claimed) && $claimed ne $live->{fingerprint};
     return [
-        'mismatch', "The key file holds $found, but storage.cfg names no key: backups are encrypted all the same.",
+        'mismatch',
+        "The key file holds $found, but storage.cfg names no key: backups are encrypted all the same.",
         "pveescrow recover $storeid",
     ] if !$scfg->{'encryption-key'};
     return of_seals($storeid, $record);

@@ -52,7 +52,8 @@ sub config ($storeid) {
     my $scfg = PVE::Storage::config()->{ids}->{$storeid}
         or raise_param_exc({ storage => "storage '$storeid' does not exist" });
     raise_param_exc({
-        storage => "storage '$storeid' is of type '$scfg->{type}': only those of type 'pbs' have a key",
+        storage =>
+            "storage '$storeid' is of type '$scfg->{type}': only those of type 'pbs' have a key",
     }) if $scfg->{type} ne 'pbs';
     return $scfg;
 }

@@ -116,7 +116,10 @@ sub ask_code ($self, $what) {
 
 my sub numbered ($code) {
     my @words = split(m/ /, $code);
-    return join('', map { sprintf("  %2d. %-16s  %2d. %s\n", $_ + 1, $words[$_], $_ + 6, $words[$_ + 5]) } 0 .. 4);
+    return
+        join('',
+            map { sprintf("  %2d. %-16s  %2d. %s\n", $_ + 1, $words[$_], $_ + 6, $words[$_ + 5]) }
+            0 .. 4);
 }
 
 sub show_code ($self, $seal, $what) {
@@ -126,9 +129,9 @@ sub show_code ($self, $seal, $what) {
     $self->show($ALTERNATE);
     eval {
         $self->show("The recovery code of $what, key $short.\n"
-            . "It is shown this once. Write it down now, on paper, and keep it away from this cluster.\n\n"
-            . numbered($seal->{code})
-            . "\n  check characters: $seal->{check}\n\n");
+                . "It is shown this once. Write it down now, on paper, and keep it away from this cluster.\n\n"
+                . numbered($seal->{code})
+                . "\n  check characters: $seal->{check}\n\n");
         $self->ask('Press Enter when it is written down; the words are then asked back. ');
         $done = 1;
     };

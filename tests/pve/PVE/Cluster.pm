@@ -33,7 +33,10 @@ my sub locked ($id, $timeout, $code, @param) {
     }
     if (!$got) {
         ## no critic (RequireLocalizedPunctuationVars)
-        $@ = check_cfs_quorum(1) ? "cfs-lock '$id' error: got lock request timeout\n" : "no quorum!\n";
+        $@ =
+            check_cfs_quorum(1)
+            ? "cfs-lock '$id' error: got lock request timeout\n"
+            : "no quorum!\n";
         return;
     }
     my $result = eval { $code->(@param) };

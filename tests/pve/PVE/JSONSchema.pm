@@ -18,7 +18,8 @@ my $FORMATS = {
 };
 
 my $OPTIONS = {
-    'pve-node' => { description => 'The cluster node name.', type => 'string', format => 'pve-node' },
+    'pve-node' =>
+        { description => 'The cluster node name.', type => 'string', format => 'pve-node' },
     'pve-storage-id' => {
         description => 'The storage identifier.',
         type => 'string',
@@ -89,12 +90,13 @@ my sub wrong_number ($schema, $value) {
 my sub wrong_scalar ($schema, $value) {
     my $type = $schema->{type} // 'any';
     return "type check ('$type') failed" if ref($value);
-    return "value '$value' does not have a value in the enumeration '"
+    return
+        "value '$value' does not have a value in the enumeration '"
         . join(', ', $schema->{enum}->@*) . "'"
         if $schema->{enum} && !grep { $_ eq $value } $schema->{enum}->@*;
     return wrong_number($schema, $value) if $type eq 'integer' || $type eq 'number';
-    return $value =~ m/^[01]?$/ || defined(parse_boolean($value))
-        ? undef : "type check ('boolean') failed - got '$value'"
+    return $value =~ m/^[01]?$/
+        || defined(parse_boolean($value)) ? undef : "type check ('boolean') failed - got '$value'"
         if $type eq 'boolean';
     return wrong_string($schema, $value);
 }

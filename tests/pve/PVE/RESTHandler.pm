@@ -100,11 +100,14 @@ sub cli_handler (
     my $info = $class->map_method_by_name($name);
     my $properties = { ($info->{parameters}->{properties} // {})->%*, ($formatter // {})->%* };
     my $mapping = { map { $_->{name} => $_ } grep { ref } $param_cb ? $param_cb->($name)->@* : () };
-    my $param =
-        PVE::JSONSchema::get_options({ properties => $properties }, $args, $arg_param, $fixed // {},
-            $mapping);
-    my $format = { map { $_ => delete $param->{$_} } grep { defined($param->{$_}) }
-            keys(($formatter // {})->%*) };
+    my $param = PVE::JSONSchema::get_options(
+        { properties => $properties }, $args, $arg_param, $fixed // {},
+        $mapping
+    );
+    my $format = {
+        map { $_ => delete $param->{$_} } grep { defined($param->{$_}) }
+            keys(($formatter // {})->%*)
+    };
     for my $name (grep { !$mapping->{$_}->{interactive} } keys %$mapping) {
         $param->{$name} = $mapping->{$name}->{func}->($param->{$name}) if defined($param->{$name});
     }

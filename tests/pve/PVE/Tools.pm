@@ -7,13 +7,15 @@ use v5.36;
 use Exporter qw(import);
 use Fcntl qw(O_CREAT O_WRONLY);
 
-our @EXPORT_OK = qw(file_get_contents file_read_firstline file_set_contents run_command split_list trim);
+our @EXPORT_OK =
+    qw(file_get_contents file_read_firstline file_set_contents run_command split_list trim);
 
 # like upstream's, it replaces what is there without a look
 sub file_set_contents ($filename, $data, $perm = oct(644), $force_utf8 = 0) {
     my $temporary = "$filename.tmp.$$";
     my $done = eval {
-        sysopen(my $fh, $temporary, O_WRONLY | O_CREAT, $perm) or die "unable to open file '$temporary' - $!\n";
+        sysopen(my $fh, $temporary, O_WRONLY | O_CREAT, $perm)
+            or die "unable to open file '$temporary' - $!\n";
         syswrite($fh, $data) // die "unable to write '$temporary' - $!\n";
         close($fh) or die "closing file '$temporary' failed - $!\n";
         chmod($perm, $temporary);

@@ -19,7 +19,8 @@ PVE::API2::Cluster::Escrow - what lies below /cluster/escrow
 =cut
 
 my $OPERATOR = {
-    description => "root\@pam, or a user named in 'operators' of /etc/pve/escrow.cfg who has Datastore.Allocate on"
+    description =>
+        "root\@pam, or a user named in 'operators' of /etc/pve/escrow.cfg who has Datastore.Allocate on"
         . " /storage. No API tokens.",
     user => 'all',
 };
@@ -53,7 +54,8 @@ __PACKAGE__->register_method({
     name => 'index',
     path => '',
     method => 'GET',
-    description => 'The state of each storage with encrypted backups that the caller may audit.',
+    description =>
+        'The state of each storage with encrypted backups that the caller may audit.',
     protected => 1,
     permissions => {
         description => 'Only storages on which the caller has Datastore.Audit are listed.',
@@ -65,7 +67,8 @@ __PACKAGE__->register_method({
             configured => text('The key that storage.cfg names.', optional => 1),
             live => text('The key in the key file, computed.', optional => 1),
             next => text('The command to run next.', optional => 1),
-            seals => { type => 'integer', description => 'Active seals of the key.', minimum => 0 },
+            seals =>
+                { type => 'integer', description => 'Active seals of the key.', minimum => 0 },
             state => text('In one word.'),
             storage => get_standard_option('pve-storage-id'),
             text => text('In a sentence.'),
@@ -83,14 +86,17 @@ __PACKAGE__->register_method({
     name => 'keys',
     path => 'keys',
     method => 'GET',
-    description => 'All keys that this cluster knows of: those of storages, kept ones, and those with a record.',
+    description =>
+        'All keys that this cluster knows of: those of storages, kept ones, and those with a record.',
     protected => 1,
     allowtoken => 0,
     permissions => $OPERATOR,
     parameters => parameters(),
     returns => list(
         object(
-            fingerprint => text('The key, computed; none if its file could not be read as one.', optional => 1),
+            fingerprint => text(
+                'The key, computed; none if its file could not be read as one.', optional => 1
+            ),
             from => text('Where a kept key was found first.', optional => 1),
             kept => list($NAME),
             seals => { type => 'integer', description => 'Active seals.', minimum => 0 },
@@ -111,14 +117,17 @@ __PACKAGE__->register_method({
     name => 'seal',
     path => 'keys/{name}',
     method => 'POST',
-    description => 'Seals a kept key under a new recovery code. The seal is pending until that is confirmed.',
+    description =>
+        'Seals a kept key under a new recovery code. The seal is pending until that is confirmed.',
     protected => 1,
     allowtoken => 0,
     permissions => $OPERATOR,
     parameters => parameters(
-        label => text('Who holds the code, or where it is kept.', maxLength => 128, optional => 1),
+        label =>
+            text('Who holds the code, or where it is kept.', maxLength => 128, optional => 1),
         name => $NAME,
-        replace => text('The pending seal that is given up.', pattern => '[0-9a-z]{1,16}', optional => 1),
+        replace =>
+            text('The pending seal that is given up.', pattern => '[0-9a-z]{1,16}', optional => 1),
     ),
     returns => object(
         check => PVE::Escrow::Schema::result('create', 'check'),
@@ -140,7 +149,8 @@ __PACKAGE__->register_method({
     name => 'confirm',
     path => 'keys/{name}',
     method => 'PUT',
-    description => 'Makes a pending seal of a kept key active, once its code has opened the stored blob.',
+    description =>
+        'Makes a pending seal of a kept key active, once its code has opened the stored blob.',
     protected => 1,
     allowtoken => 0,
     permissions => $OPERATOR,
@@ -167,7 +177,8 @@ __PACKAGE__->register_method({
     name => 'forget',
     path => 'keys/{name}',
     method => 'DELETE',
-    description => 'Destroys a kept key. Refused for one that a storage has now. Deleting is not shredding: the blocks of the'
+    description =>
+        'Destroys a kept key. Refused for one that a storage has now. Deleting is not shredding: the blocks of the'
         . ' disk, and backups of the node, may still hold it.',
     protected => 1,
     allowtoken => 0,
@@ -207,14 +218,18 @@ __PACKAGE__->register_method({
     permissions => $ROOT,
     parameters => parameters(
         PVE::Escrow::Config::schema()->{properties}->%*,
-        delete => text('Settings to go back to their defaults.', format => 'pve-configid-list', optional => 1),
+        delete => text(
+            'Settings to go back to their defaults.', format => 'pve-configid-list',
+            optional => 1
+        ),
     ),
     returns => { type => 'null' },
     code => sub ($param) {
         PVE::Escrow::Access::root();
         require PVE::Escrow::Records;
         my @delete = split(m/[,;\s]+/, delete($param->{delete}) // '');
-        PVE::Escrow::Records::change_config(sub { PVE::Escrow::Config::update($param, \@delete) });
+        PVE::Escrow::Records::change_config(sub {
+            PVE::Escrow::Config::update($param, \@delete) });
         return;
     },
 });

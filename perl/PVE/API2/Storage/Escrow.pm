@@ -25,7 +25,8 @@ is loaded when it is first needed: this module is loaded by every daemon and eve
 my $AUDIT = ['perm', '/storage/{storage}', ['Datastore.Audit']];
 
 my $OPERATOR = {
-    description => "root\@pam, or a user named in 'operators' of /etc/pve/escrow.cfg who has Datastore.Allocate on"
+    description =>
+        "root\@pam, or a user named in 'operators' of /etc/pve/escrow.cfg who has Datastore.Allocate on"
         . " /storage. No API tokens.",
     user => 'all',
 };
@@ -114,7 +115,8 @@ __PACKAGE__->register_method({
         seals => { type => 'array', items => $SEAL_ROW },
         state => text(
             'In one word.',
-            enum => [qw(unencrypted missing-key unusable mismatch unsealed pending sealed unknown)],
+            enum =>
+                [qw(unencrypted missing-key unusable mismatch unsealed pending sealed unknown)],
         ),
         storage => get_standard_option('pve-storage-id'),
         text => text('In a sentence.'),
@@ -130,7 +132,8 @@ __PACKAGE__->register_method({
     name => 'create',
     path => 'create',
     method => 'POST',
-    description => 'Seals the key of the storage under a new recovery code. The seal is pending until that is confirmed.',
+    description =>
+        'Seals the key of the storage under a new recovery code. The seal is pending until that is confirmed.',
     proxyto => 'node',
     protected => 1,
     allowtoken => 0,
@@ -154,7 +157,8 @@ __PACKAGE__->register_method({
         storage($param);
         require PVE::Escrow::Seal;
         my $keyfile = PVE::Escrow::Storage::key_file($param->{storage});
-        die "storage '$param->{storage}' has no key file to seal. Backups are encrypted once it has one:"
+        die
+            "storage '$param->{storage}' has no key file to seal. Backups are encrypted once it has one:"
             . " 'pvesm set $param->{storage} --encryption-key autogen'. If it had one before: 'pveescrow status'\n"
             if !PVE::Escrow::Storage::is_there($keyfile);
         return PVE::Escrow::Seal::create(
@@ -193,13 +197,15 @@ __PACKAGE__->register_method({
     name => 'verify',
     path => 'verify',
     method => 'POST',
-    description => "Which active seal of this storage's key does the code open? Changes nothing.",
+    description =>
+        "Which active seal of this storage's key does the code open? Changes nothing.",
     proxyto => 'node',
     protected => 1,
     allowtoken => 0,
     permissions => $OPERATOR,
     parameters => parameters(
-        fingerprint => { %$EXPECT, description => 'A past key of the storage, in place of the present one.' },
+        fingerprint =>
+            { %$EXPECT, description => 'A past key of the storage, in place of the present one.' },
         PVE::Escrow::Code::parameters(),
     ),
     returns => $SEAL_ROW,
@@ -208,8 +214,8 @@ __PACKAGE__->register_method({
         my $scfg = storage($param);
         my $code = PVE::Escrow::Code::take($param);
         require PVE::Escrow::Seal;
-        my $fingerprint = $param->{fingerprint} // eval { live_fingerprint($param->{storage}) }
-            // PVE::Escrow::Storage::claimed($scfg)
+        my $fingerprint = $param->{fingerprint}
+            // eval { live_fingerprint($param->{storage}) } // PVE::Escrow::Storage::claimed($scfg)
             // die "storage '$param->{storage}' has no key whose seals could be tried\n";
         my $seal = PVE::Escrow::Seal::verify($fingerprint, $code);
         return { %$seal, state => PVE::Escrow::Seal::state_of($seal) };
@@ -220,7 +226,8 @@ __PACKAGE__->register_method({
     name => 'recover',
     path => 'recover',
     method => 'POST',
-    description => 'Installs the key out of a sealed one, and sets it in storage.cfg. Never over another key, unless that one'
+    description =>
+        'Installs the key out of a sealed one, and sets it in storage.cfg. Never over another key, unless that one'
         . ' is named; then it is kept.',
     proxyto => 'node',
     protected => 1,
@@ -229,7 +236,10 @@ __PACKAGE__->register_method({
     parameters => parameters(
         displace => PVE::Escrow::Schema::parameter('install', 'displace'),
         expect => $EXPECT,
-        fingerprint => { %$EXPECT, description => 'The record to recover from, if the storage does not name its key.' },
+        fingerprint => {
+            %$EXPECT,
+            description => 'The record to recover from, if the storage does not name its key.'
+        },
         password => text(
             'The secret of the backup server, for a storage that does not exist yet.',
             maxLength => 512,
@@ -254,7 +264,8 @@ __PACKAGE__->register_method({
         my $code = PVE::Escrow::Code::take($param);
         require PVE::Escrow::Recover;
         my %order = map { $_ => $param->{$_} } qw(displace expect fingerprint password source);
-        return PVE::Escrow::Recover::recover($param->{storage}, { %order, code => $code, by => $user });
+        return PVE::Escrow::Recover::recover($param->{storage},
+            { %order, code => $code, by => $user });
     },
 });
 
@@ -262,7 +273,8 @@ __PACKAGE__->register_method({
     name => 'kit',
     path => 'kit',
     method => 'GET',
-    description => 'What may leave the cluster: sealed keys, where the backups are, and no secret.',
+    description =>
+        'What may leave the cluster: sealed keys, where the backups are, and no secret.',
     proxyto => 'node',
     protected => 1,
     allowtoken => 0,
@@ -284,7 +296,8 @@ __PACKAGE__->register_method({
     name => 'records',
     path => 'records',
     method => 'GET',
-    description => "The keys of this storage that there are records of: the present one, and those of the same connection.",
+    description =>
+        "The keys of this storage that there are records of: the present one, and those of the same connection.",
     proxyto => 'node',
     protected => 1,
     permissions => { check => $AUDIT },
@@ -309,7 +322,8 @@ __PACKAGE__->register_method({
     name => 'drop_record',
     path => 'records/{fingerprint}',
     method => 'DELETE',
-    description => "Gives up all seals of a key. Their blobs stay in /etc/pve/priv/escrow/dropped. Refused while another"
+    description =>
+        "Gives up all seals of a key. Their blobs stay in /etc/pve/priv/escrow/dropped. Refused while another"
         . " storage uses the key, unless all of them are named.",
     proxyto => 'node',
     protected => 1,

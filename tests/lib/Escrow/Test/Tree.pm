@@ -14,7 +14,7 @@ our @EXPORT = ## no critic (ProhibitAutomaticExportation)
     qw(
     $ROOT call fill fresh install_plugin is_double key node put_key read_only slurp spew storage_cfg
     unfill vector
-);
+    );
 
 =head1 NAME
 
@@ -277,7 +277,7 @@ my sub section ($storeid, $given) {
     my %section =
         (content => 'backup', datastore => 'store', server => '192.0.2.1', type => 'pbs', %$given);
     my $type = delete($section{type});
-    delete(@section{grep { !exists($given->{$_}) } qw(datastore server)}) if $type ne 'pbs';
+    delete(@section{ grep { !exists($given->{$_}) } qw(datastore server) }) if $type ne 'pbs';
     return join('', "$type: $storeid\n", map({ "\t$_ $section{$_}\n" } sort keys %section), "\n");
 }
 

@@ -61,8 +61,10 @@ sub pbs_delete_password {
 sub pbs_set_encryption_key {
     my ($scfg, $storeid, $key) = @_;
     mkdir($SECRETS);
-    PVE::Tools::file_set_contents(pbs_encryption_key_file_name($scfg, $storeid), "$key\n",
-        oct(600));
+    PVE::Tools::file_set_contents(
+        pbs_encryption_key_file_name($scfg, $storeid), "$key\n",
+        oct(600)
+    );
     return;
 }
 

@@ -10,7 +10,8 @@ __PACKAGE__->register_method({
     name => 'diridx',
     path => '{storage}',
     method => 'GET',
-    parameters => { properties => { node => { type => 'string' }, storage => { type => 'string' } } },
+    parameters =>
+        { properties => { node => { type => 'string' }, storage => { type => 'string' } } },
     returns => { type => 'array', items => { type => 'object' } },
     code => sub ($param) {
         return [map { { subdir => $_ } } qw(content prunebackups rrd status)];
