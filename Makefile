@@ -6,7 +6,7 @@
 CARGO ?= cargo
 CARGO_FLAGS ?= --locked
 FUZZ_SECONDS ?= 600
-PERL_MODULES := $(shell find perl tests/pve -name '*.pm') perl/bin/pveescrow
+PERL_MODULES := $(shell find perl tests/pve -name '*.pm') $(wildcard perl/bin/*)
 PERL_FILES := $(PERL_MODULES) $(shell find tests/lib -name '*.pm') $(shell find tests/perl -name '*.t') \
     tests/demo.pl tests/schema.pl tests/bench tests/bench-pve
 
