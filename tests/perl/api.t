@@ -120,12 +120,12 @@ subtest 'replace a pending seal' => sub {
     my $first = as_root('POST', 'backup1/escrow/create');
     my $second = as_root('POST', 'backup1/escrow/create', { replace => $first->{id} });
     like(
-        error_of(
-            sub {
-                as_root('POST', 'backup1/escrow/confirm',
-                    { id => $first->{id}, code => $first->{code} });
-            }
-        ),
+        error_of(sub {
+            as_root(
+                'POST', 'backup1/escrow/confirm',
+                { id => $first->{id}, code => $first->{code} }
+            );
+        }),
         qr/was given up/, 'the first is given up',
     );
     as_root('POST', 'backup1/escrow/confirm', { id => $second->{id}, code => $second->{code} });
@@ -139,9 +139,10 @@ subtest 'renew' => sub {
     my $new = sealed();
     my @states = map { $_->{state} } as_root('GET', 'backup1/escrow/status')->{seals}->@*;
     is_deeply(\@states, [qw(superseded active)], 'a new code does not revoke the old one');
-    is(as_root('POST', 'backup1/escrow/verify', { code => $_->{code} })->{id}, $_->{id},
-        'both open')
-        for $old, $new;
+    is(
+        as_root('POST', 'backup1/escrow/verify', { code => $_->{code} })->{id}, $_->{id},
+        'both open'
+    ) for $old, $new;
     sealed('backup1', label => 'bank');
     @states = map { $_->{state} } as_root('GET', 'backup1/escrow/status')->{seals}->@*;
     is_deeply(\@states, [qw(superseded active active)], 'two holders');
@@ -163,6 +164,14 @@ subtest 'remove the storage, add it again, recover' => sub {
     PVE::API2::Storage::Config->delete({ storage => 'backup1' });
     ok(!-e $FILE, 'Proxmox VE has deleted the key');
     add_again();
+    like(
+        join(
+            ' ',
+            map { "$_->{text} $_->{next}" }
+                as_root('GET', 'backup1/escrow/status')->{events}->@*
+        ),
+        qr/removed: it is kept as [0-9a-f]{64}.*pveescrow keys/, 'status says so',
+    );
     is(state_of('backup1'), 'unencrypted', 'and knows nothing of it');
     like(
         error_of(sub { as_root('POST', 'backup1/escrow/recover', { code => $seal->{code} }) }),
@@ -170,24 +179,28 @@ subtest 'remove the storage, add it again, recover' => sub {
     );
     my %order = (fingerprint => substr($LIVE_FP, 0, 23));
     like(
-        error_of(
-            sub {
-                as_root('POST', 'backup1/escrow/recover',
-                    { %order, code => wrong($seal->{code}) });
-            }
-        ),
+        error_of(sub {
+            as_root(
+                'POST', 'backup1/escrow/recover',
+                { %order, code => wrong($seal->{code}) }
+            );
+        }),
         qr/^wrong recovery code/, 'a wrong code',
     );
     ok(!-e $FILE, 'brings nothing back');
     my $done = as_root('POST', 'backup1/escrow/recover', { %order, code => $seal->{code} });
     is($done->{fingerprint}, $LIVE_FP, 'the right one does');
-    is(JSON::decode_json(slurp($FILE))->{data}, JSON::decode_json(key('live.enc'))->{data},
-        'the very key');
+    is(
+        JSON::decode_json(slurp($FILE))->{data}, JSON::decode_json(key('live.enc'))->{data},
+        'the very key'
+    );
     is((stat($FILE))[2] & oct(7777), oct(600), 'for root only');
     is(state_of('backup1'), 'sealed', 'and it is configured');
     ok(!glob('/run/pve-escrow/*.enc'), 'nothing is left over');
-    is(as_root('POST', 'backup1/escrow/recover', { code => $seal->{code} })->{changed} ? 1 : 0,
-        0, 'again');
+    is(
+        as_root('POST', 'backup1/escrow/recover', { code => $seal->{code} })->{changed} ? 1 : 0,
+        0, 'again'
+    );
 };
 
 subtest 'a crash between key file and storage.cfg' => sub {
@@ -210,12 +223,12 @@ subtest 'never over another key' => sub {
     );
     is(slurp($FILE), key('other.enc'), 'it is still there');
     like(
-        error_of(
-            sub {
-                as_root('POST', 'backup1/escrow/recover',
-                    { %order, displace => '00:11:22:33:44:55:66:77' });
-            }
-        ),
+        error_of(sub {
+            as_root(
+                'POST', 'backup1/escrow/recover',
+                { %order, displace => '00:11:22:33:44:55:66:77' }
+            );
+        }),
         qr/is needed/, 'nor for another name',
     );
     my $done = as_root('POST', 'backup1/escrow/recover', { %order, displace => $OTHER_SHORT });
@@ -225,8 +238,10 @@ subtest 'never over another key' => sub {
 
 subtest 'kits' => sub {
     set_up();
-    like(error_of(sub { as_root('GET', 'backup1/escrow/kit') }), qr/no confirmed seal yet/,
-        'not yet');
+    like(
+        error_of(sub { as_root('GET', 'backup1/escrow/kit') }), qr/no confirmed seal yet/,
+        'not yet'
+    );
     my $seal = sealed();
     my $kit = as_root('GET', 'backup1/escrow/kit')->{kit};
     unlike($kit, qr/\Q$seal->{code}\E/, 'no code in it');
@@ -244,14 +259,17 @@ subtest 'kits' => sub {
     my $evil = $kit =~ s/192\.0\.2\.1/192.0.2.66/r;
     like(
         error_of(sub {
-            as_root('POST', 'backup1/escrow/recover', { %order, source => $evil }) }),
+            as_root('POST', 'backup1/escrow/recover', { %order, source => $evil });
+        }),
         qr/MAC/, 'not for a server that somebody put in',
     );
     my $done = as_root('POST', 'backup1/escrow/recover', { %order, password => 'secret' });
     ok($done->{created}, 'the storage is made');
     is(slurp('/etc/pve/priv/storage/backup1.pw'), "secret\n", 'with its secret');
-    like(slurp('/etc/pve/storage.cfg'),
-        qr/^pbs: backup1\n(?:\t.*\n)*\tencryption-key \Q$LIVE_FP\E\n/m, 'and its key');
+    like(
+        slurp('/etc/pve/storage.cfg'),
+        qr/^pbs: backup1\n(?:\t.*\n)*\tencryption-key \Q$LIVE_FP\E\n/m, 'and its key'
+    );
     is(state_of('backup1'), 'sealed', 'and its seal is known');
 
     for my $case (
@@ -267,8 +285,10 @@ subtest 'kits' => sub {
     ) {
         my ($source, $expected) = @$case;
         my %bad = (%order, source => $source);
-        like(error_of(sub { as_root('POST', 'other/escrow/recover', \%bad) }), $expected,
-            "refused: $source");
+        like(
+            error_of(sub { as_root('POST', 'other/escrow/recover', \%bad) }), $expected,
+            "refused: $source"
+        );
     }
 };
 
@@ -300,14 +320,50 @@ subtest 'evil records' => sub {
     ok(glob("$RECORD.unusable.*"), 'and keeps what was there');
 };
 
+subtest 'both copies of a record' => sub {
+    set_up();
+    require PVE::Escrow::Records;
+    sealed();
+    my $first = slurp($RECORD);
+    is_deeply([PVE::Escrow::Records::reconcile()], [], 'nothing to do');
+    for my $file ($RECORD, $COPY) {
+        unlink($file);
+        like(join("\n", PVE::Escrow::Records::reconcile()),
+            qr/^wrote \Q$file\E from the other copy$/, "$file is back");
+        is(slurp($file), $first, 'as it was');
+    }
+
+    # a restored cluster database is older, and made a seal since
+    sealed('backup1', label => 'bank');
+    unlink($RECORD);
+    spew($RECORD, $first);
+    rename($COPY, "$COPY.away");
+    sealed('backup1', label => 'office');
+    rename("$COPY.away", $COPY);
+    PVE::Escrow::Records::reconcile();
+    my @labels =
+        sort map { $_->{label} // '' } as_root('GET', 'backup1/escrow/status')->{seals}->@*;
+    is_deeply(\@labels, ['', 'bank', 'office'], 'nothing of either is lost');
+    is(slurp($RECORD), slurp($COPY), 'and both agree');
+
+    as_root('DELETE', "backup1/escrow/records/$LIVE_FP", { storages => 'backup2' });
+    spew($COPY, $first);
+    PVE::Escrow::Records::reconcile();
+    ok(!-e $RECORD, 'what was dropped does not come back from another node');
+};
+
 subtest 'other storages' => sub {
     set_up();
-    like(error_of(sub { as_root('GET', 'local/escrow/status') }), qr/of type 'dir'/,
-        'of another type');
+    like(
+        error_of(sub { as_root('GET', 'local/escrow/status') }), qr/of type 'dir'/,
+        'of another type'
+    );
     like(error_of(sub { as_root('GET', 'nowhere/escrow/status') }), qr/does not exist/, 'none');
     is(state_of('plain'), 'unencrypted', 'without a key');
-    like(error_of(sub { as_root('POST', 'plain/escrow/create') }), qr/has no key file to seal/,
-        'nothing to seal');
+    like(
+        error_of(sub { as_root('POST', 'plain/escrow/create') }), qr/has no key file to seal/,
+        'nothing to seal'
+    );
     put_key('backup1', 'passphrase.enc') if -e vector('passphrase.enc');
     my %rows = map { $_->{storage} => $_->{state} } as_root('GET', 'escrow')->@*;
     is_deeply([sort keys %rows], [qw(backup1 backup2 plain)], 'the list has those of type pbs');
@@ -341,21 +397,31 @@ subtest 'who may' => sub {
     for my $user (qw(auditor@pve admin@pve one@pve nobody@pve root@pam!t)) {
         for my $request (@operator) {
             my ($method, $path, $param) = @$request;
-            like(error_of(sub { call($user, $method, $path, $param) }),
-                qr/403|not allowed|token/, "$user: $method $path");
+            like(
+                error_of(sub { call($user, $method, $path, $param) }),
+                qr/403|not allowed|token/, "$user: $method $path"
+            );
         }
     }
-    is(call('auditor@pve', 'GET', 'backup1/escrow/status')->{state}, 'sealed',
-        'an auditor sees the state');
-    like(error_of(sub { call('one@pve', 'GET', 'backup1/escrow/status') }), qr/403/,
-        'not of any storage');
-    is_deeply([map { $_->{storage} } call('one@pve', 'GET', 'escrow')->@*], ['backup2'],
-        'one storage only');
+    is(
+        call('auditor@pve', 'GET', 'backup1/escrow/status')->{state}, 'sealed',
+        'an auditor sees the state'
+    );
+    like(
+        error_of(sub { call('one@pve', 'GET', 'backup1/escrow/status') }), qr/403/,
+        'not of any storage'
+    );
+    is_deeply(
+        [map { $_->{storage} } call('one@pve', 'GET', 'escrow')->@*], ['backup2'],
+        'one storage only'
+    );
     is_deeply(call('nobody@pve', 'GET', 'escrow'), [], 'none');
 
     as_root('PUT', 'escrow/config', { operators => 'admin@pve,one@pve' });
-    is(call('admin@pve', 'POST', 'backup1/escrow/verify', \%code)->{id}, $seal->{id},
-        'an operator');
+    is(
+        call('admin@pve', 'POST', 'backup1/escrow/verify', \%code)->{id}, $seal->{id},
+        'an operator'
+    );
     like(
         error_of(sub { call('one@pve', 'POST', 'backup2/escrow/verify', \%code) }), qr/403/,
         'who has /storage, not one of them'
@@ -365,10 +431,14 @@ subtest 'who may' => sub {
         qr/token/,
         'and comes himself'
     );
-    like(error_of(sub { call('admin@pve', 'PUT', 'escrow/config', {}) }), qr/403/,
-        'who may not name others');
-    is_deeply(as_root('GET', 'escrow/config'),
-        { enabled => 1, operators => 'admin@pve,one@pve' }, 'the settings');
+    like(
+        error_of(sub { call('admin@pve', 'PUT', 'escrow/config', {}) }), qr/403/,
+        'who may not name others'
+    );
+    is_deeply(
+        as_root('GET', 'escrow/config'),
+        { enabled => 1, operators => 'admin@pve,one@pve' }, 'the settings'
+    );
 };
 
 subtest 'codes' => sub {
@@ -376,18 +446,23 @@ subtest 'codes' => sub {
     my $seal = sealed();
     my %file = ('code-file' => '/run/code');
     spew('/run/code', "$seal->{code}\n");
-    like(error_of(sub { as_root('POST', 'backup1/escrow/verify', \%file) }),
-        qr/only from pvesh or pveescrow/, 'no paths by HTTP');
+    like(
+        error_of(sub { as_root('POST', 'backup1/escrow/verify', \%file) }),
+        qr/only from pvesh or pveescrow/, 'no paths by HTTP'
+    );
     my $rpcenv = PVE::RPCEnvironment::get();
     local $rpcenv->{type} = 'cli';
     is(as_root('POST', 'backup1/escrow/verify', \%file)->{id}, $seal->{id}, 'a file for pvesh');
     chmod(oct(640), '/run/code');
-    like(error_of(sub { as_root('POST', 'backup1/escrow/verify', \%file) }),
-        qr/others can read it/, 'if nobody else can read it');
+    like(
+        error_of(sub { as_root('POST', 'backup1/escrow/verify', \%file) }),
+        qr/others can read it/, 'if nobody else can read it'
+    );
     symlink('/run/code', '/run/link');
     like(
         error_of(sub {
-            as_root('POST', 'backup1/escrow/verify', { 'code-file' => '/run/link' }) }),
+            as_root('POST', 'backup1/escrow/verify', { 'code-file' => '/run/link' });
+        }),
         qr/cannot open/,
         'no link'
     );
@@ -396,8 +471,10 @@ subtest 'codes' => sub {
         error_of(sub { as_root('POST', 'backup1/escrow/verify', { code => $seal->{code} }) }),
         qr/not as an argument.*--code-file/, 'no code in the arguments of pvesh'
     );
-    like(error_of(sub { as_root('POST', 'backup1/escrow/verify') }), qr/ten words are missing/,
-        'none at all');
+    like(
+        error_of(sub { as_root('POST', 'backup1/escrow/verify') }), qr/ten words are missing/,
+        'none at all'
+    );
 };
 
 subtest 'no quorum' => sub {
@@ -418,14 +495,18 @@ subtest 'no quorum' => sub {
             "$method $path"
         );
     }
-    is(as_root('POST', 'backup1/escrow/verify', { code => $seal->{code} })->{id}, $seal->{id},
-        'verify works');
+    is(
+        as_root('POST', 'backup1/escrow/verify', { code => $seal->{code} })->{id}, $seal->{id},
+        'verify works'
+    );
     is(state_of('backup1'), 'sealed', 'status too');
     require PVE::Escrow::Recover;
     my %order = (code => $seal->{code}, fingerprint => $LIVE_FP);
     PVE::Escrow::Recover::to_file(\%order, '/run/recovered.enc');
-    is(JSON::decode_json(slurp('/run/recovered.enc'))->{data},
-        JSON::decode_json(key('live.enc'))->{data}, 'to a file');
+    is(
+        JSON::decode_json(slurp('/run/recovered.enc'))->{data},
+        JSON::decode_json(key('live.enc'))->{data}, 'to a file'
+    );
     read_only(0);
 };
 
@@ -454,10 +535,14 @@ subtest 'keys and records' => sub {
     ($row) = grep { ($_->{fingerprint} // '') eq $LIVE_FP } as_root('GET', 'escrow/keys')->@*;
     is($row->{seals}, 1, 'can be sealed');
     as_root('DELETE', "escrow/keys/$name");
-    ok(!glob("/etc/pve/priv/escrow/kept/$name*") && !glob("/var/lib/pve-escrow/kept/$name*"),
-        'and forgotten');
-    like(error_of(sub { as_root('DELETE', "escrow/keys/$name") }),
-        qr/no kept key of that name/, 'once');
+    ok(
+        !glob("/etc/pve/priv/escrow/kept/$name*") && !glob("/var/lib/pve-escrow/kept/$name*"),
+        'and forgotten'
+    );
+    like(
+        error_of(sub { as_root('DELETE', "escrow/keys/$name") }),
+        qr/no kept key of that name/, 'once'
+    );
 };
 
 done_testing();

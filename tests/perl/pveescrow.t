@@ -89,8 +89,10 @@ my $id = sealed();
 my $words = slurp('/run/code');
 is((stat('/run/code'))[2] & oct(7777), oct(600), 'the code is for root only');
 like(pveescrow(qw(status backup1))->{out}, qr/^backup1: sealed\n.*^$id\s+active/ms, 'sealed');
-like(pveescrow(qw(verify backup1 --code-file /run/code))->{out}, qr/^the code opens seal $id /,
-    'verify');
+like(
+    pveescrow(qw(verify backup1 --code-file /run/code))->{out}, qr/^the code opens seal $id /,
+    'verify'
+);
 unlike(pveescrow(qw(status backup1))->{out}, qr/\e\[/, 'no colours in a pipe');
 like(on_terminal('', qw(status backup1))->{out}, qr/\e\[32msealed\e\[0m/, 'but on a terminal');
 
@@ -102,34 +104,45 @@ like($wrong->{out}, qr/the code opens seal $id/, 'and the rest goes on');
 
 # as it is shown
 my $shown = on_terminal("\n\n\n", qw(create backup1 --label bank));
-like($shown->{out},
+like(
+    $shown->{out},
     qr/\e\[\?1049h.*^ {2} 1\. \w[\w-]*\s+6\. \w.*check characters: \w{4}.*\e\[\?1049l/ms,
-    'on the alternate screen');
+    'on the alternate screen'
+);
 like($shown->{out}, qr/still pending.*--replace (\S+)/s, 'given up: it says how to begin anew');
 
 # lost, and back
 unlink($FILE);
-like(pveescrow('status')->{out}, qr/^backup1\s+missing-key .*pveescrow recover backup1$/m,
-    'missing');
+like(
+    pveescrow('status')->{out}, qr/^backup1\s+missing-key .*pveescrow recover backup1$/m,
+    'missing'
+);
 my $bad = pveescrow(qw(recover backup1 --code-file /run/nothing));
 isnt($bad->{code}, 0, 'no code');
 like($bad->{out}, qr{/run/nothing: cannot open it}, 'says why');
 my $back = pveescrow(qw(recover backup1 --code-file /run/code));
 like($back->{out}, qr/^storage 'backup1' has key \Q$LIVE_FP\E again\.$/m, 'recover');
-is(JSON::decode_json(slurp($FILE))->{data}, JSON::decode_json(key('live.enc'))->{data},
-    'the very key');
-is(run_with($words, @TOOL, qw(verify backup1 --code-file -))->{code}, 0,
-    'the code on standard input');
+is(
+    JSON::decode_json(slurp($FILE))->{data}, JSON::decode_json(key('live.enc'))->{data},
+    'the very key'
+);
+is(
+    run_with($words, @TOOL, qw(verify backup1 --code-file -))->{code}, 0,
+    'the code on standard input'
+);
 
 put_key('backup1', 'other.enc');
 my $refused = pveescrow(qw(recover backup1 --code-file /run/code --fingerprint), $LIVE_FP);
 isnt($refused->{code}, 0, 'not over another key');
 is(slurp($FILE), key('other.enc'), 'which stays');
-my $displaced =
-    pveescrow(qw(recover backup1 --code-file /run/code --displace), $OTHER_SHORT, '--fingerprint',
-        $LIVE_FP);
-like($displaced->{out}, qr{^the displaced key is kept: (/var/lib/pve-escrow/kept/\S+)$}m,
-    'unless it is named');
+my $displaced = pveescrow(
+    qw(recover backup1 --code-file /run/code --displace), $OTHER_SHORT, '--fingerprint',
+    $LIVE_FP
+);
+like(
+    $displaced->{out}, qr{^the displaced key is kept: (/var/lib/pve-escrow/kept/\S+)$}m,
+    'unless it is named'
+);
 
 # a kit, and a bare node
 my $kit = pveescrow(qw(kit backup1))->{out};
@@ -139,10 +152,16 @@ storage_cfg();
 spew('/run/kit.json', $kit);
 spew('/run/code', $words);
 spew('/run/secret', "geheim\n");
-is(pveescrow(qw(recover --kit /run/kit.json --out /run/key.enc --code-file /run/code))->{code}, 0,
-    'to a file');
-is(JSON::decode_json(slurp('/run/key.enc'))->{data}, JSON::decode_json(key('live.enc'))->{data},
-    'the key');
+is(
+    pveescrow(qw(recover --kit /run/kit.json --out /run/key.enc --code-file /run/code))->{code},
+    0,
+    'to a file'
+);
+is(
+    JSON::decode_json(slurp('/run/key.enc'))->{data},
+    JSON::decode_json(key('live.enc'))->{data},
+    'the key'
+);
 my $again = pveescrow(qw(recover --kit /run/kit.json --out /run/key.enc --code-file /run/code));
 like($again->{out}, qr/exists already/, 'never over a file');
 my $made = pveescrow(

@@ -33,8 +33,10 @@ for my $name (sort keys %$stored) {
     );
 }
 
-is(PVE::Escrow::Schema::parameter('verify', 'code', optional => 1)->{optional}, 1,
-    'a part replaced');
+is(
+    PVE::Escrow::Schema::parameter('verify', 'code', optional => 1)->{optional}, 1,
+    'a part replaced'
+);
 ok(!exists(PVE::Escrow::Schema::parameter('verify', 'code')->{optional}), 'in the copy only');
 ok(!eval { PVE::Escrow::Schema::result('verify', 'code'); 1 }, 'an unknown one is a mistake');
 

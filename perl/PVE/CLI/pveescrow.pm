@@ -216,8 +216,10 @@ __PACKAGE__->register_method({
         for my $row (@unsealed) {
             my ($pending) = grep { $_->{state} eq 'pending' }
                 call($STORAGE, 'status', { storage => $row->{storage} })->{seals}->@*;
-            seal_storage($row->{storage},
-                { %$param, $pending ? (replace => $pending->{id}) : () });
+            seal_storage(
+                $row->{storage},
+                { %$param, $pending ? (replace => $pending->{id}) : () }
+            );
         }
         return;
     },
@@ -496,8 +498,10 @@ my sub printer (@columns) {
             if $format ne 'text' || ref($data) ne 'ARRAY';
         binmode(STDOUT, ':encoding(UTF-8)');
         my $flat = sub ($row) {
-            return { map { $_ => ref($row->{$_}) ? join(',', $row->{$_}->@*) : $row->{$_} }
-                    keys %$row };
+            return {
+                map { $_ => ref($row->{$_}) ? join(',', $row->{$_}->@*) : $row->{$_} }
+                    keys %$row
+            };
         };
         table([map { $flat->($_) } @$data], @columns);
         return;
@@ -515,6 +519,7 @@ sub print_status ($data, $schema, $options) {
     say "  key file:    " . ($data->{live} // 'none');
     say "  storage.cfg: " . ($data->{configured} // 'none');
     table($data->{seals}, qw(id state label by created last-verified));
+    say "  $_->{text} Next: $_->{next}" for $data->{events}->@*;
     return;
 }
 

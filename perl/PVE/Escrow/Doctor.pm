@@ -38,9 +38,10 @@ my sub row ($check, $result, $text) {
 
 my sub library () {
     my $version = eval { require PVE::RS::Escrow; PVE::RS::Escrow::version() };
-    return row('library', 'error',
-        $@ =~ s/\s+\z//r . ' Keys are still kept; nothing can be sealed or recovered.')
-        if !$version;
+    return row(
+        'library', 'error',
+        $@ =~ s/\s+\z//r . ' Keys are still kept; nothing can be sealed or recovered.'
+    ) if !$version;
     my @standin = grep { ($version->{$_} // '') ne 'real' } qw(perlmod proxmox-schema);
     my $inside = join(', ', map { "$_ $version->{$_}" } qw(perlmod proxmox-schema));
     return row('library', @standin ? 'warning' : 'ok', "version $version->{version}, $inside");
@@ -54,22 +55,25 @@ my sub quorum () {
 
 my sub of_node ($node, $said) {
     my $what = "node $node";
-    return row($what, 'error',
-              "has not said that it guards its keys: is pve-escrow installed there, and its timer"
-            . ' active?')
-        if !$said;
+    return row(
+        $what, 'error',
+        "has not said that it guards its keys: is pve-escrow installed there, and its timer"
+            . ' active?'
+    ) if !$said;
     my $age = time() - ($said->{time} // 0);
     return row($what, 'error', 'was last heard of ' . int($age / 60) . ' minutes ago')
         if $age > $STALE_SECONDS;
     for my $daemon (qw(pvedaemon pveproxy)) {
         my $state = $said->{daemons}->{$daemon};
-        return row($what, 'error',
-            "$daemon runs without the guard: 'systemctl reload $daemon' there")
-            if !$state || !$state->{armed};
+        return row(
+            $what, 'error',
+            "$daemon runs without the guard: 'systemctl reload $daemon' there"
+        ) if !$state || !$state->{armed};
         my @missing = ($state->{missing} // [])->@*;
-        return row($what, 'warning',
-            "$daemon has no @missing: this Proxmox VE is newer than what was tested")
-            if @missing;
+        return row(
+            $what, 'warning',
+            "$daemon has no @missing: this Proxmox VE is newer than what was tested"
+        ) if @missing;
     }
     return row($what, 'ok', "guards its keys, version $said->{version}");
 }
@@ -85,9 +89,10 @@ my sub nodes () {
 
 my sub copies () {
     my @trouble = PVE::Escrow::Records::differences();
-    return row('second copies', 'ok',
-        'each record lies on a disk of this node too, or on that of the node that wrote it')
-        if !@trouble;
+    return row(
+        'second copies', 'ok',
+        'each record lies on a disk of this node too, or on that of the node that wrote it'
+    ) if !@trouble;
     return map { row('second copies', 'warning', $_) } @trouble;
 }
 
@@ -110,8 +115,10 @@ my sub default_keys () {
 my sub kept () {
     my @unknown = grep { !defined($_->{fingerprint}) } PVE::Escrow::Keep::kept();
     return row('kept keys', 'ok', 'all could be read') if !@unknown;
-    return row('kept keys', 'warning',
-        scalar(@unknown) . " kept files hold no key that can be read: 'pveescrow keys'");
+    return row(
+        'kept keys', 'warning',
+        scalar(@unknown) . " kept files hold no key that can be read: 'pveescrow keys'"
+    );
 }
 
 sub run () {

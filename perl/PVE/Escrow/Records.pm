@@ -358,7 +358,7 @@ sub differences () {
     my @texts;
     for my $name (copy_names()) {
         next if is_dropped($name);
-        push @texts, "record $name is only in $COPIES: 'pveescrow check' puts it back"
+        push @texts, "record $name is only in $COPIES: the next look puts it back"
             if !-e "$DIRECTORY/$name.json";
     }
     for my $name (names()) {

@@ -231,8 +231,10 @@ my sub remember ($found, $order, $connection) {
         sub ($record) {
             my ($seal) = grep { $_->{blob} eq $found->{blob} } $record->{seals}->@*;
             if (!$seal) {
-                $seal = { id => sprintf('%08x', int(rand(2**32))), by => $order->{by},
-                    created => $now };
+                $seal = {
+                    id => sprintf('%08x', int(rand(2**32))), by => $order->{by},
+                    created => $now
+                };
                 $seal->{blob} = $found->{blob};
                 push $record->{seals}->@*, $seal;
             }
@@ -265,9 +267,10 @@ sub recover ($storeid, $order) {
             PVE::Storage::lock_storage_config(
                 sub {
                     $done = install($storeid, $keyfile, $found, $order);
-                    PVE::Storage::PBSPlugin::pbs_set_password($section, $storeid,
-                        $order->{password})
-                        if $section;
+                    PVE::Storage::PBSPlugin::pbs_set_password(
+                        $section, $storeid,
+                        $order->{password}
+                    ) if $section;
                     write_section($storeid, $found, $section);
                 },
                 "recovering the key of storage '$storeid' failed",
@@ -275,8 +278,10 @@ sub recover ($storeid, $order) {
             return $done;
         },
     );
-    PVE::Escrow::Keep::keep_file(PVE::Escrow::Storage::key_file($storeid),
-        'after it was recovered');
+    PVE::Escrow::Keep::keep_file(
+        PVE::Escrow::Storage::key_file($storeid),
+        'after it was recovered'
+    );
     my $seal = remember($found, $order, $connection);
     return { %$installed, seal => $seal, created => $section ? 1 : 0 };
 }

@@ -5,6 +5,7 @@ use v5.36;
 use PVE::Escrow::Records;
 use PVE::Escrow::Seal;
 use PVE::Escrow::Storage;
+use PVE::Escrow::Tell;
 
 =head1 NAME
 
@@ -36,7 +37,8 @@ The key file decides, F<storage.cfg> is a second opinion: a key file without the
 
 =item get($storeid, $scfg)
 
-The state of a storage: C<state>, C<text> in words, C<next>, the command to run, C<live>, C<configured> and C<seals>.
+The state of a storage: C<state>, C<text> in words, C<next>, the command to run, C<live>, C<configured>, C<seals>, and
+C<events>, what happened to its key on this node of late.
 
 =item seal_row($seal)
 
@@ -141,6 +143,10 @@ sub seal_row ($seal) {
 sub get ($storeid, $scfg) {
     my ($status, $record) = describe($storeid, $scfg);
     $status->{seals} = [map { seal_row($_) } $record ? $record->{seals}->@* : ()];
+    $status->{events} = [
+        map { { %$_{qw(text next time)} } }
+        grep { ($_->{storage} // '') eq $storeid } PVE::Escrow::Tell::recent_events()
+    ];
     return $status;
 }
 

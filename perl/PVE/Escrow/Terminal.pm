@@ -116,10 +116,11 @@ sub ask_code ($self, $what) {
 
 my sub numbered ($code) {
     my @words = split(m/ /, $code);
-    return
-        join('',
-            map { sprintf("  %2d. %-16s  %2d. %s\n", $_ + 1, $words[$_], $_ + 6, $words[$_ + 5]) }
-            0 .. 4);
+    return join(
+        '',
+        map { sprintf("  %2d. %-16s  %2d. %s\n", $_ + 1, $words[$_], $_ + 6, $words[$_ + 5]) }
+            0 .. 4
+    );
 }
 
 sub show_code ($self, $seal, $what) {

@@ -229,7 +229,8 @@ __PACKAGE__->register_method({
         require PVE::Escrow::Records;
         my @delete = split(m/[,;\s]+/, delete($param->{delete}) // '');
         PVE::Escrow::Records::change_config(sub {
-            PVE::Escrow::Config::update($param, \@delete) });
+            PVE::Escrow::Config::update($param, \@delete);
+        });
         return;
     },
 });

@@ -109,7 +109,15 @@ __PACKAGE__->register_method({
     parameters => parameters(),
     returns => object(
         configured => text('The key that storage.cfg names.', optional => 1),
-        events => { type => 'array', items => { type => 'object' }, optional => 1 },
+        events => {
+            type => 'array',
+            description => 'What happened to the key on this node of late.',
+            items => object(
+                next => text('The command to run next.'),
+                text => text('What happened.'),
+                time => { type => 'integer', description => 'Seconds since 1970.' },
+            ),
+        },
         live => text('The key in the key file, computed.', optional => 1),
         next => text('The command to run next.', optional => 1),
         seals => { type => 'array', items => $SEAL_ROW },
@@ -264,8 +272,10 @@ __PACKAGE__->register_method({
         my $code = PVE::Escrow::Code::take($param);
         require PVE::Escrow::Recover;
         my %order = map { $_ => $param->{$_} } qw(displace expect fingerprint password source);
-        return PVE::Escrow::Recover::recover($param->{storage},
-            { %order, code => $code, by => $user });
+        return PVE::Escrow::Recover::recover(
+            $param->{storage},
+            { %order, code => $code, by => $user }
+        );
     },
 });
 
