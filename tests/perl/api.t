@@ -19,6 +19,7 @@ use PVE::Storage;
 use PVE::API2::Cluster;
 use PVE::API2::Storage::Config;
 use PVE::API2::Storage::Status;
+use PVE::Escrow::Keep;
 
 my $ROOT_USER = 'root@pam';
 my $LIVE_FP =
@@ -234,6 +235,20 @@ subtest 'never over another key' => sub {
     my $done = as_root('POST', 'backup1/escrow/recover', { %order, displace => $OTHER_SHORT });
     is(slurp($done->{kept}), key('other.enc'), 'named, it is kept');
     is(state_of('backup1'), 'sealed', 'and replaced');
+};
+
+subtest 'no seal' => sub {
+    set_up();
+    unlink($FILE);
+    my %order = (code => 'abacus goldfish thimble overcast remnant lubricant scorpion dwindle pancake virtuous');
+    my $error = sub { return error_of(sub { as_root('POST', 'backup1/escrow/recover', \%order) }) };
+    like($error->(), qr/no confirmed seal of key \Q$LIVE_FP\E\. Storage 'backup2' has this key: copy/, 'another storage');
+    PVE::API2::Storage::Config->delete({ storage => 'backup2' });
+    PVE::Escrow::Keep::look();
+    like($error->(), qr{The key itself is kept here, as /\S+/kept/[0-9a-f]{64}\.enc}, 'a kept key');
+    fresh();
+    storage_cfg(backup1 => { 'encryption-key' => $LIVE_FP, username => 'root@pam' });
+    like($error->(), qr{another node.*/var/lib/pve-cluster/backup.*paper}, 'elsewhere');
 };
 
 subtest 'kits' => sub {
@@ -524,7 +539,6 @@ subtest 'keys and records' => sub {
     ok(glob('/etc/pve/priv/escrow/dropped/*.json'), 'its blobs are still there');
 
     PVE::API2::Storage::Config->delete({ storage => $_ }) for qw(backup1 backup2);
-    require PVE::Escrow::Keep;
     PVE::Escrow::Keep::look();
     my ($row) =
         grep { ($_->{fingerprint} // '') eq $LIVE_FP } as_root('GET', 'escrow/keys')->@*;

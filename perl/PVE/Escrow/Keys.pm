@@ -39,7 +39,7 @@ The path of a kept key. Dies if there is none.
 
 =item storages_of($fingerprint)
 
-The storages that have this key.
+The storages that have this key, named in full or in its short form.
 
 =back
 
@@ -58,7 +58,8 @@ my sub live_keys () {
 }
 
 sub storages_of ($fingerprint) {
-    return (live_keys()->{$fingerprint} // [])->@*;
+    my $live = live_keys();
+    return map { $live->{$_}->@* } grep { index($_, lc($fingerprint)) == 0 } sort keys %$live;
 }
 
 my sub with_colons ($name) {

@@ -9,6 +9,7 @@ use PVE::Storage::Plugin;
 use PVE::Storage::PBSPlugin;
 
 use PVE::Escrow::Keep;
+use PVE::Escrow::Keys;
 use PVE::Escrow::Kit;
 use PVE::Escrow::Records;
 use PVE::Escrow::Seal;
@@ -122,10 +123,12 @@ my sub from_record ($wanted) {
 
 # for the one who has no seal of a key
 sub places ($fingerprint) {
+    my @storages = PVE::Escrow::Keys::storages_of($fingerprint);
+    return "Storage '$storages[0]' has this key: copy " . PVE::Escrow::Storage::key_file($storages[0])
+        if @storages;
     my @kept = grep { same($fingerprint, $_->{fingerprint} // '') } PVE::Escrow::Keep::kept();
-    return "The key itself is kept here: 'pveescrow import $kept[0]->{places}->[0]'" if @kept;
-    return
-        'It may still be on another node (/var/lib/pve-escrow), in the dump that was made when this node joined its cluster'
+    return "The key itself is kept here, as $kept[0]->{places}->[0]: copy it to the storage's key file" if @kept;
+    return 'It may still be on another node (/var/lib/pve-escrow), in the dump that was made when this node joined its cluster'
         . ' (/var/lib/pve-cluster/backup), in a kit on another storage, or on paper';
 }
 
