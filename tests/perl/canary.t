@@ -1,0 +1,102 @@
+#!/usr/bin/perl -T
+
+# A whole flow under strace: recovery code and key are where they belong, and in no argument, environment, other file or
+# log.
+
+use v5.36;
+
+use Cwd ();
+use File::Basename ();
+use JSON ();
+use Test::More;
+
+use lib Cwd::abs_path(File::Basename::dirname(__FILE__) . '/../lib') =~ m/^(.*)$/;
+
+use Escrow::Test::Tree;
+
+my $LIVE_FP =
+    '03:6b:8f:61:0c:da:d8:85:d9:d7:b5:4d:d3:98:21:70:f9:37:48:d3:6d:27:f3:a8:f6:e3:a6:4d:06:ee:03:7b';
+my $TRACE = '/run/trace';
+
+plan skip_all => 'strace may not trace here'
+    if system("strace -f -o $TRACE true >/dev/null 2>&1") != 0;
+
+my ($perl) = $^X =~ m/^(.*)$/;
+my @modules = map { m/^(.*)$/ } split(m/:/, $ENV{PVE_PERL5LIB} // '');
+my @TOOL = (
+    $perl, '-T',
+    map({ "-I$_" } "$ROOT/perl", @modules ? @modules : "$ROOT/tests/pve"),
+    "$ROOT/perl/bin/pveescrow",
+);
+
+# its system calls, a line each, with the names of the files
+my sub traced (@args) {
+    my @strace = ('strace', '-f', '-y', '-v', '-s', '100000', '-o', $TRACE);
+    my $code = system('sh', '-c', 'exec "$@" >/run/out 2>&1', 'sh', @strace, @TOOL, @args);
+    is($code, 0, "@args[0, 1]") or diag(slurp('/run/out'));
+    return split(m/\n/, slurp($TRACE));
+}
+
+my $key = JSON::decode_json(key('live.enc'))->{data};
+my ($words);
+
+# single words are in every help text, two in a row only in the code
+my sub secrets () {
+    my @words = split(m/\s+/, $words // '');
+    return ($key, map { "$words[$_] $words[$_ + 1]" } 0 .. $#words - 1);
+}
+
+my sub assert_kept ($title, $calls, $allowed) {
+    my @found;
+    my $read = 0;
+    for my $line (@$calls) {
+        my ($call, $file) = $line =~ m/^[0-9]+ +(\w+)\([0-9]+<([^>]*)>/;
+        my $allowed_here = defined($call) && $call =~ m/^(?:read|write)$/ && $file =~ $allowed;
+        $read++ if $allowed_here;
+        next if $allowed_here;
+        push @found, substr($line, 0, 200) if grep { index($line, $_) >= 0 } secrets();
+    }
+    is_deeply(\@found, [], "$title: nowhere else");
+    ok($read > 0, "$title: it is looked at what is read and written");
+    my $said = slurp('/run/out');
+    ok(!(grep { index($said, $_) >= 0 } secrets()), "$title: nothing is said");
+    return;
+}
+
+# where keys may be, and where the code may be
+my $PLACES = qr{^(?:
+    /etc/pve/priv/storage/[^/]+
+    | /etc/pve/priv/escrow/kept/[^/]+
+    | /var/lib/pve-escrow/kept/[^/]+
+    | /run/pve-escrow/[^/]*recover[^/]+
+    | /run/code
+)$}x;
+
+fresh();
+storage_cfg(backup1 => { 'encryption-key' => $LIVE_FP, username => 'root@pam' });
+put_key('backup1');
+my @calls = traced(qw(create backup1 --code-out /run/code));
+$words = slurp('/run/code') =~ s/\s+\z//r;
+assert_kept('create', \@calls, $PLACES);
+my ($pair) = (secrets())[1];
+ok((grep { m{</run/code>} && index($_, $pair) >= 0 } @calls),
+    'as a control: it is seen where it is written to');
+
+my ($id) = slurp('/run/out') =~ m/seal (\S+) is pending/;
+assert_kept('confirm', [traced('confirm', 'backup1', $id, '--code-file', '/run/code')], $PLACES);
+assert_kept('verify', [traced(qw(verify backup1 --code-file /run/code))], $PLACES);
+unlink('/etc/pve/priv/storage/backup1.enc');
+assert_kept('recover', [traced(qw(recover backup1 --code-file /run/code))], $PLACES);
+assert_kept('kit', [traced(qw(kit backup1))], $PLACES);
+
+# what lies about afterwards
+my @files = map { m/^(.*)$/ } split(m/\n/, `find /etc/pve /var/lib /var/log /run -type f`);
+my @with_key = grep { index(slurp($_), $key) >= 0 } grep { $_ ne $TRACE } @files;
+is_deeply([grep { $_ !~ $PLACES } @with_key], [], 'the key is in key files only');
+my @with_code = grep {
+    my $content = slurp($_);
+    grep { $_ ne $key && index($content, $_) >= 0 } secrets();
+} grep { $_ ne $TRACE } @files;
+is_deeply(\@with_code, ['/run/code'], 'the code in the one file that was named');
+
+done_testing();
