@@ -375,6 +375,9 @@ subtest 'other storages' => sub {
     );
     like(error_of(sub { as_root('GET', 'nowhere/escrow/status') }), qr/does not exist/, 'none');
     is(state_of('plain'), 'unencrypted', 'without a key');
+    ok((grep { $_->{subdir} eq 'escrow' } as_root('GET', 'backup1')->@*), 'it is listed');
+    my @names = map { $_->{name} } as_root('GET', 'backup1/escrow')->@*;
+    is_deeply(\@names, [qw(confirm create kit records recover status verify)], 'and lists what there is');
     like(
         error_of(sub { as_root('POST', 'plain/escrow/create') }), qr/has no key file to seal/,
         'nothing to seal'

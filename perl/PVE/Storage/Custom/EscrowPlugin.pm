@@ -119,6 +119,18 @@ my sub serve_panel () {
     return;
 }
 
+# `pvesh ls` shows what this method lists
+my sub list_api () {
+    my $status = 'PVE::API2::Storage::Status';
+    my $info = $status->can('map_method_by_name') && $status->map_method_by_name('diridx') || return;
+    my $original = $info->{code};
+    $info->{code} = sub ($param) {
+        my $list = $original->($param);
+        return ref($list) eq 'ARRAY' ? [@$list, { subdir => 'escrow' }] : $list;
+    };
+    return;
+}
+
 our $loaded; ## no critic (ProhibitPackageVars)
 my $off = disabled();
 if (!$loaded++) {
@@ -130,10 +142,13 @@ if (!$loaded++) {
     }
 }
 
-# pveproxy's own functions are there only when all is compiled; who loads this later is not pveproxy
+# what else there is to wrap is there only when all is compiled; who loads this later has no use for it
 no warnings 'void'; ## no critic (ProhibitNoWarnings)
 INIT {
-    attempt('panel', \&serve_panel) if !defined($off) && $0 =~ m{(?:^|/)pveproxy(?:\s|$)};
+    if (!defined($off)) {
+        attempt('list', \&list_api);
+        attempt('panel', \&serve_panel) if $0 =~ m{(?:^|/)pveproxy(?:\s|$)};
+    }
 }
 
 1;
