@@ -240,12 +240,18 @@ subtest 'never over another key' => sub {
 subtest 'no seal' => sub {
     set_up();
     unlink($FILE);
-    my %order = (code => 'abacus goldfish thimble overcast remnant lubricant scorpion dwindle pancake virtuous');
-    my $error = sub { return error_of(sub { as_root('POST', 'backup1/escrow/recover', \%order) }) };
-    like($error->(), qr/no confirmed seal of key \Q$LIVE_FP\E\. Storage 'backup2' has this key: copy/, 'another storage');
+    my %order = (code =>
+            'abacus goldfish thimble overcast remnant lubricant scorpion dwindle pancake virtuous');
+    my $error = sub {
+        return error_of(sub { as_root('POST', 'backup1/escrow/recover', \%order) });
+    };
+    like($error->(),
+        qr/no confirmed seal of key \Q$LIVE_FP\E\. Storage 'backup2' has this key: copy/,
+        'another storage');
     PVE::API2::Storage::Config->delete({ storage => 'backup2' });
     PVE::Escrow::Keep::look();
-    like($error->(), qr{The key itself is kept here, as /\S+/kept/[0-9a-f]{64}\.enc}, 'a kept key');
+    like($error->(), qr{The key itself is kept here, as /\S+/kept/[0-9a-f]{64}\.enc},
+        'a kept key');
     fresh();
     storage_cfg(backup1 => { 'encryption-key' => $LIVE_FP, username => 'root@pam' });
     like($error->(), qr{another node.*/var/lib/pve-cluster/backup.*paper}, 'elsewhere');
@@ -343,8 +349,10 @@ subtest 'both copies of a record' => sub {
     is_deeply([PVE::Escrow::Records::reconcile()], [], 'nothing to do');
     for my $file ($RECORD, $COPY) {
         unlink($file);
-        like(join("\n", PVE::Escrow::Records::reconcile()),
-            qr/^wrote \Q$file\E from the other copy$/, "$file is back");
+        like(
+            join("\n", PVE::Escrow::Records::reconcile()),
+            qr/^wrote \Q$file\E from the other copy$/, "$file is back"
+        );
         is(slurp($file), $first, 'as it was');
     }
 
@@ -377,7 +385,8 @@ subtest 'other storages' => sub {
     is(state_of('plain'), 'unencrypted', 'without a key');
     ok((grep { $_->{subdir} eq 'escrow' } as_root('GET', 'backup1')->@*), 'it is listed');
     my @names = map { $_->{name} } as_root('GET', 'backup1/escrow')->@*;
-    is_deeply(\@names, [qw(confirm create kit records recover status verify)], 'and lists what there is');
+    is_deeply(\@names, [qw(confirm create kit records recover status verify)],
+        'and lists what there is');
     like(
         error_of(sub { as_root('POST', 'plain/escrow/create') }), qr/has no key file to seal/,
         'nothing to seal'

@@ -79,8 +79,10 @@ my @calls = traced(qw(create backup1 --code-out /run/code));
 $words = slurp('/run/code') =~ s/\s+\z//r;
 assert_kept('create', \@calls, $PLACES);
 my ($pair) = (secrets())[1];
-ok((grep { m{</run/code>} && index($_, $pair) >= 0 } @calls),
-    'as a control: it is seen where it is written to');
+ok(
+    (grep { m{</run/code>} && index($_, $pair) >= 0 } @calls),
+    'as a control: it is seen where it is written to'
+);
 
 my ($id) = slurp('/run/out') =~ m/seal (\S+) is pending/;
 assert_kept('confirm', [traced('confirm', 'backup1', $id, '--code-file', '/run/code')], $PLACES);

@@ -18,6 +18,7 @@ use PVE::Escrow::Code;
 use PVE::Escrow::Doctor;
 use PVE::Escrow::Keep;
 use PVE::Escrow::Keys;
+use PVE::Escrow::Records;
 use PVE::Escrow::Recover;
 use PVE::Escrow::Terminal;
 
@@ -103,7 +104,7 @@ my sub seal ($what, $param, $make, $confirm) {
     my $out = delete $param->{'code-out'};
     PVE::Escrow::Terminal->new() if !defined($out);
     my $seal = $make->($param);
-    my $short = substr($seal->{fingerprint}, 0, 23);
+    my $short = PVE::Escrow::Records::short($seal->{fingerprint});
     if (defined($out)) {
         write_new($out, "$seal->{code}\n");
         say "key $short: seal $seal->{id} is pending, its code is in $out";
@@ -240,7 +241,7 @@ __PACKAGE__->register_method({
         my $code = code($param, "seal $param->{id} of storage '$param->{storage}'");
         my $done = call($STORAGE, 'confirm', { %$param, code => $code });
         say "key "
-            . substr($done->{fingerprint}, 0, 23)
+            . PVE::Escrow::Records::short($done->{fingerprint})
             . " is sealed: the words open seal $param->{id}.";
         say 'superseded: '
             . join(', ', $done->{superseded}->@*)

@@ -20,6 +20,10 @@ PVE::Escrow::Access - who may make and use recovery codes
 Returns the calling user, who is root@pam, or is named in C<operators> of F</etc/pve/escrow.cfg> and has
 Datastore.Allocate on F</storage>. Dies of anybody else, and of API tokens: a code is for a person.
 
+=item operator_permissions()
+
+What a method declares as its C<permissions> that calls C<operator>.
+
 =item root()
 
 Dies of everybody but root@pam.
@@ -47,6 +51,15 @@ sub operator () {
         if !grep { $_ eq $user } @operators;
     $rpcenv->check($user, '/storage', ['Datastore.Allocate']);
     return $user;
+}
+
+sub operator_permissions () {
+    return {
+        description =>
+            "root\@pam, or a user named in 'operators' of /etc/pve/escrow.cfg who has Datastore.Allocate on"
+            . " /storage. No API tokens.",
+        user => 'all',
+    };
 }
 
 sub root () {

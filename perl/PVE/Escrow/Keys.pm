@@ -62,10 +62,6 @@ sub storages_of ($fingerprint) {
     return map { $live->{$_}->@* } grep { index($_, lc($fingerprint)) == 0 } sort keys %$live;
 }
 
-my sub with_colons ($name) {
-    return join(':', unpack('(A2)*', $name));
-}
-
 my sub active_seals ($fingerprint) {
     my $record = eval { PVE::Escrow::Records::get($fingerprint) };
     return $record ? scalar(PVE::Escrow::Seal::active($record)) : 0;
@@ -87,7 +83,8 @@ sub all () {
             push @nameless, { storages => [], kept => [$kept->{name}], %origin };
         }
     }
-    for my $fingerprint (map { with_colons($_) } PVE::Escrow::Records::names()) {
+    for my $fingerprint (map { PVE::Escrow::Records::fingerprint($_) }
+        PVE::Escrow::Records::names()) {
         $rows{$fingerprint} //= { fingerprint => $fingerprint, storages => [], kept => [] };
     }
     for my $row (values %rows, @nameless) {

@@ -33,7 +33,7 @@ Version 1 of a record:
             "confirmed": "...",          when its code was typed back; without, it is pending
             "last-verified": "...",      when its code last opened it
             "superseded": "...",         when a newer one took its place; its code still opens it
-        "dropped": "..."             when it was given up
+            "dropped": "..."             when it was given up
         }],
         "connections": [...],            where backups made with it are
         "mac": "..."                     by the key itself; see PVE::RS::Escrow
@@ -83,6 +83,14 @@ What is wrong, or only in one place, as far as this node sees; changes nothing.
 
 A fingerprint as the name of a file.
 
+=item fingerprint($name)
+
+The fingerprint that a file is named by.
+
+=item short($fingerprint)
+
+Its short form, the first 8 bytes, as Proxmox Backup prints it.
+
 =item now()
 
 The time as records have it.
@@ -106,6 +114,14 @@ sub name ($fingerprint) {
     my $name = lc($fingerprint =~ tr/://dr);
     $name =~ m/^([0-9a-f]{64})$/ or die "'$fingerprint' is not the fingerprint of a key\n";
     return $1;
+}
+
+sub fingerprint ($name) {
+    return join(':', unpack('(A2)*', $name));
+}
+
+sub short ($fingerprint) {
+    return substr($fingerprint, 0, 23);
 }
 
 sub now () {
@@ -269,7 +285,7 @@ sub change ($fingerprint, $code) {
         }
         my $record = $present // {
             version => $VERSION,
-            fingerprint => join(':', unpack('(A2)*', $name)),
+            fingerprint => fingerprint($name),
             seals => [],
             connections => [],
         };

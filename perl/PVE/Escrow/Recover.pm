@@ -101,7 +101,7 @@ my sub expected ($storeid, $scfg, $order) {
         next if !defined($fingerprint) || defined($displace) && same($displace, $fingerprint);
         die "storage '$storeid': $where key $fingerprint, and not $caller, which is expected."
             . " To displace it, name it (displace "
-            . substr($fingerprint, 0, 23)
+            . PVE::Escrow::Records::short($fingerprint)
             . "); it will be kept\n"
             if defined($caller) && !same($caller, $fingerprint);
         return $fingerprint;
@@ -124,11 +124,15 @@ my sub from_record ($wanted) {
 # for the one who has no seal of a key
 sub places ($fingerprint) {
     my @storages = PVE::Escrow::Keys::storages_of($fingerprint);
-    return "Storage '$storages[0]' has this key: copy " . PVE::Escrow::Storage::key_file($storages[0])
+    return "Storage '$storages[0]' has this key: copy "
+        . PVE::Escrow::Storage::key_file($storages[0])
         if @storages;
     my @kept = grep { same($fingerprint, $_->{fingerprint} // '') } PVE::Escrow::Keep::kept();
-    return "The key itself is kept here, as $kept[0]->{places}->[0]: copy it to the storage's key file" if @kept;
-    return 'It may still be on another node (/var/lib/pve-escrow), in the dump that was made when this node joined its cluster'
+    return
+        "The key itself is kept here, as $kept[0]->{places}->[0]: copy it to the storage's key file"
+        if @kept;
+    return
+        'It may still be on another node (/var/lib/pve-escrow), in the dump that was made when this node joined its cluster'
         . ' (/var/lib/pve-cluster/backup), in a kit on another storage, or on paper';
 }
 
@@ -151,13 +155,20 @@ sub find ($order, $expected) {
     return { seal => $seal, blob => $seal->{blob}, fingerprint => $found->{fingerprint} };
 }
 
-sub check_kit ($text, $code) {
-    my $parsed = PVE::Escrow::Kit::parse($text);
-    my $found = find({ source => $text, code => $code }, undef);
-    die "this is a sealed key by itself: it does not say where the backups are\n"
-        if !$parsed->{kit};
+# what a kit says of the way to the backups, after its MAC was checked with the key that was found in it
+my sub connection_of ($text, $found, $code) {
+    my $kit = PVE::Escrow::Kit::parse($text)->{kit}
+        // die "this is a sealed key by itself: it does not say where the backups are\n";
     PVE::Escrow::Kit::authenticate($text, $found->{blob}, $code);
-    return { fingerprint => $found->{fingerprint}, connection => $parsed->{kit}->{connection} };
+    return $kit->{connection};
+}
+
+sub check_kit ($text, $code) {
+    my $found = find({ source => $text, code => $code }, undef);
+    return {
+        fingerprint => $found->{fingerprint},
+        connection => connection_of($text, $found, $code),
+    };
 }
 
 sub to_file ($order, $out) {
@@ -235,10 +246,11 @@ my sub remember ($found, $order, $connection) {
             my ($seal) = grep { $_->{blob} eq $found->{blob} } $record->{seals}->@*;
             if (!$seal) {
                 $seal = {
-                    id => sprintf('%08x', int(rand(2**32))), by => $order->{by},
-                    created => $now
+                    id => PVE::Escrow::Seal::new_id($record),
+                    by => $order->{by},
+                    created => $now,
+                    blob => $found->{blob},
                 };
-                $seal->{blob} = $found->{blob};
                 push $record->{seals}->@*, $seal;
             }
             $seal->{confirmed} //= $now;
@@ -258,7 +270,7 @@ sub recover ($storeid, $order) {
 
     my ($connection, $section);
     if (!$scfg) {
-        $connection = check_kit($order->{source}, $order->{code})->{connection}
+        $connection = connection_of($order->{source}, $found, $order->{code})
             if defined($order->{source});
         $section = new_section($storeid, $connection, $order);
     }

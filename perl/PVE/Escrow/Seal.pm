@@ -37,9 +37,9 @@ superseded; their codes still open them. Returns the C<fingerprint> and the ids 
 
 Which active seal does the code open? Returns it; dies if there is none, or if it opens none. Changes nothing.
 
-=item touch($fingerprint, $id)
+=item new_id($record)
 
-Notes that the code of a seal has opened it just now.
+An id that no seal of the record has.
 
 =item pending($record), active($record)
 
@@ -86,7 +86,7 @@ my sub refuse_pending ($record, $replace) {
         . " by naming it (replace $other->{id})\n";
 }
 
-my sub new_id ($record) {
+sub new_id ($record) {
     my %taken = map { $_->{id} => 1 } $record->{seals}->@*;
     my $id;
     do { $id = sprintf('%08x', int(rand(2**32))) } while $taken{$id};
@@ -190,16 +190,6 @@ sub verify ($fingerprint, $code) {
         "wrong recovery code: it opens none of the " . @seals . " seals of key $fingerprint",
         $found->{damages}->@*
     ) . "\n";
-}
-
-sub touch ($fingerprint, $id) {
-    return PVE::Escrow::Records::change(
-        $fingerprint,
-        sub ($record) {
-            by_id($record, $id)->{'last-verified'} = PVE::Escrow::Records::now();
-            return;
-        },
-    );
 }
 
 1;

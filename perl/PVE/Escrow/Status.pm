@@ -64,15 +64,11 @@ my sub live ($storeid) {
     return { fingerprint => $key->{fingerprint} };
 }
 
-my sub short ($fingerprint) {
-    return substr($fingerprint, 0, 23);
-}
-
 my sub of_missing ($storeid, $scfg) {
     return ['unencrypted', 'Backups to this storage are not encrypted by Proxmox VE.', undef]
         if !$scfg->{'encryption-key'};
     my $claimed = PVE::Escrow::Storage::claimed($scfg);
-    my $which = $claimed ? short($claimed) : 'an unnamed key';
+    my $which = $claimed ? PVE::Escrow::Records::short($claimed) : 'an unnamed key';
     return [
         'missing-key',
         "The key $which is not on this cluster: backups fail, and old ones can't be read.",
@@ -100,10 +96,11 @@ my sub of_seals ($storeid, $record) {
 my sub of_live ($storeid, $scfg, $live, $record) {
     return ['unusable', $live->{error}, "pveescrow recover $storeid"] if defined($live->{error});
     my $claimed = PVE::Escrow::Storage::claimed($scfg);
-    my $found = short($live->{fingerprint});
+    my $found = PVE::Escrow::Records::short($live->{fingerprint});
     return [
         'mismatch',
-        "The key file holds $found, but storage.cfg names " . short($claimed) . '.',
+        "The key file holds $found, but storage.cfg names "
+            . PVE::Escrow::Records::short($claimed) . '.',
         "pveescrow recover $storeid",
     ] if defined($claimed) && $claimed ne $live->{fingerprint};
     return [

@@ -2,6 +2,7 @@ package PVE::Escrow::Terminal;
 
 use v5.36;
 
+use PVE::Escrow::Records;
 use PVE::RS::Escrow;
 
 =head1 NAME
@@ -124,7 +125,7 @@ my sub numbered ($code) {
 }
 
 sub show_code ($self, $seal, $what) {
-    my $short = substr($seal->{fingerprint}, 0, 23);
+    my $short = PVE::Escrow::Records::short($seal->{fingerprint});
     my $done = 0;
     local @SIG{qw(INT TERM HUP)} = (sub { die "interrupted\n" }) x 3;
     $self->show($ALTERNATE);

@@ -12,7 +12,7 @@ use std::{env, fs, io, panic};
 
 use common::fault::{self, End, Operation};
 use common::strace::{self, Call, Strace};
-use common::{BLOB, CODE, Checked, LIVE, OTHER, is_live_key, private_file, put};
+use common::{BLOB, CHILD, CODE, Checked, LIVE, OTHER, is_live_key, private_file, put};
 use pve_escrow::{KeyFile, ops};
 use serde_json::json;
 use sha2::{Digest, Sha256};
@@ -79,13 +79,7 @@ impl Operation for Install {
 
     fn command(&self, strace: &Strace, room: &Path) -> Command {
         let mut command = strace.command(env::current_exe().unwrap());
-        command.args([
-            "--exact",
-            "child",
-            "--ignored",
-            "--test-threads=1",
-            "--nocapture",
-        ]);
+        command.args(CHILD);
         command.env(ROOM, room);
         command
     }

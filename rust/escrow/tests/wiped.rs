@@ -14,7 +14,7 @@ use std::{env, thread};
 
 use base64::prelude::{BASE64_STANDARD, Engine};
 use common::strace::contains;
-use common::{LIVE, OTHER, is_code, is_live_key, private_file, put};
+use common::{CHILD, LIVE, OTHER, data_of, is_code, is_live_key, private_file, put};
 use pve_escrow::kdf::Kdf;
 use pve_escrow::ops::{self, Install, OfKeyFile, Unwrap, Verify};
 use pve_escrow::{Fingerprint, KeyFile, SecretString, fingerprint};
@@ -95,13 +95,7 @@ struct Process {
 impl Process {
     fn start(room: &Path) -> Self {
         let mut command = Command::new(env::current_exe().unwrap());
-        command.args([
-            "--exact",
-            "child",
-            "--ignored",
-            "--test-threads=1",
-            "--nocapture",
-        ]);
+        command.args(CHILD);
         let piped = command
             .env(ROOM, room)
             .stdin(Stdio::piped())
@@ -172,13 +166,8 @@ fn secrets(code: &str, blob: &str) -> Vec<(String, Vec<u8>)> {
             .unwrap()
             .open(None)
             .unwrap();
-        let base64 = file
-            .split('"')
-            .skip_while(|text| *text != "data")
-            .nth(2)
-            .unwrap();
         secrets.push((format!("{name}, raw"), key.as_bytes().to_vec()));
-        secrets.push((format!("{name}, base64"), base64.into()));
+        secrets.push((format!("{name}, base64"), data_of(file).into()));
         secrets.push((
             format!("{name}, for signing"),
             fingerprint::id_key(&key).to_vec(),

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use common::strace::{self, Call, Run, Strace, contains};
-use common::{BLOB, CODE, LIVE, put};
+use common::{BLOB, CODE, LIVE, data_of, put};
 use pve_escrow::{KeyFile, RecoveryCode};
 use tempfile::TempDir;
 
@@ -25,11 +25,6 @@ impl Secrets {
             .unwrap()
             .open(None)
             .unwrap();
-        let base64 = LIVE
-            .split('"')
-            .skip_while(|text| *text != "data")
-            .nth(2)
-            .unwrap();
         let hex = key
             .as_bytes()
             .iter()
@@ -38,7 +33,7 @@ impl Secrets {
             .concat();
         Self(vec![
             ("the key".to_owned(), key.as_bytes().to_vec()),
-            ("the key in base64".to_owned(), base64.into()),
+            ("the key in base64".to_owned(), data_of(LIVE).into()),
             (
                 "the key in hexadecimal digits".to_owned(),
                 hex.to_uppercase().into(),

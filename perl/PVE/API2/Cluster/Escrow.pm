@@ -18,12 +18,7 @@ PVE::API2::Cluster::Escrow - what lies below /cluster/escrow
 
 =cut
 
-my $OPERATOR = {
-    description =>
-        "root\@pam, or a user named in 'operators' of /etc/pve/escrow.cfg who has Datastore.Allocate on"
-        . " /storage. No API tokens.",
-    user => 'all',
-};
+my $OPERATOR = PVE::Escrow::Access::operator_permissions();
 
 my $ROOT = { description => 'root@pam only.', user => 'all' };
 

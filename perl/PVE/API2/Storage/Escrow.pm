@@ -24,12 +24,7 @@ is loaded when it is first needed: this module is loaded by every daemon and eve
 
 my $AUDIT = ['perm', '/storage/{storage}', ['Datastore.Audit']];
 
-my $OPERATOR = {
-    description =>
-        "root\@pam, or a user named in 'operators' of /etc/pve/escrow.cfg who has Datastore.Allocate on"
-        . " /storage. No API tokens.",
-    user => 'all',
-};
+my $OPERATOR = PVE::Escrow::Access::operator_permissions();
 
 my $ID = { description => 'Id of the seal.', type => 'string', pattern => '[0-9a-z]{1,16}' };
 my $FINGERPRINT = PVE::Escrow::Schema::result('verify', 'fingerprint');

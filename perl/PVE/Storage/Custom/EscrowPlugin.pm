@@ -122,7 +122,8 @@ my sub serve_panel () {
 # `pvesh ls` shows what this method lists
 my sub list_api () {
     my $status = 'PVE::API2::Storage::Status';
-    my $info = $status->can('map_method_by_name') && $status->map_method_by_name('diridx') || return;
+    my $info =
+        $status->can('map_method_by_name') && $status->map_method_by_name('diridx') || return;
     my $original = $info->{code};
     $info->{code} = sub ($param) {
         my $list = $original->($param);

@@ -23,6 +23,23 @@ pub const CODE: &str =
 /// test can open it some thousand times. Nothing here writes such a blob, but any power of two is read.
 pub const BLOB: &str = r#"{"kdf":{"Scrypt":{"n":2,"r":8,"p":1,"salt":"AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="}},"created":"2026-11-21T19:58:34+00:00","modified":"2026-11-21T19:58:34+00:00","data":"AAECAwQFBgcICQoLDA0OD1eCxtjgUYA3aR4UmWihHuMgEprtySPNSg3dbhr1az9+z9D7YM3l8VWN71CY1D51DQ==","fingerprint":"03:6b:8f:61:0c:da:d8:85:d9:d7:b5:4d:d3:98:21:70:f9:37:48:d3:6d:27:f3:a8:f6:e3:a6:4d:06:ee:03:7b"}"#;
 
+/// With these a test program runs its test `child` alone.
+pub const CHILD: [&str; 5] = [
+    "--exact",
+    "child",
+    "--ignored",
+    "--test-threads=1",
+    "--nocapture",
+];
+
+/// The member `data` of a key file, in base64: of a plain one the key.
+pub fn data_of(file: &str) -> &str {
+    file.split('"')
+        .skip_while(|text| *text != "data")
+        .nth(2)
+        .unwrap()
+}
+
 /// What a check found: `Err` says what is wrong.
 pub type Checked<T = ()> = Result<T, String>;
 
