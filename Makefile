@@ -45,8 +45,9 @@ check-demo: build-all
 build-all: setup
 	$(CARGO) build $(CARGO_FLAGS) --workspace --all-targets
 
+# after the build: compiling Perl programs loads the library
 .PHONY: lint
-lint: setup
+lint: build-all
 	$(CARGO) fmt --all --check
 	@if $(CARGO) clippy --version >/dev/null 2>&1; \
 	then $(CARGO) clippy $(CARGO_FLAGS) --workspace --all-targets -- -D warnings; \
