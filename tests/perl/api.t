@@ -334,6 +334,23 @@ subtest 'evil records' => sub {
         rename("$COPY.away", $COPY);
     }
     unlink($RECORD);
+    my $later = $good =~ s/"version":1/"version":9/r;
+    spew($RECORD, $later);
+    for my $second (1, 0) {
+        rename($COPY, "$COPY.away") if !$second;
+        like(
+            error_of(sub { sealed('backup1', label => 'new') }),
+            qr/version 9 is later than .* upgrade pve-escrow/,
+            'a later version is not changed' . ($second ? '' : ', without a second copy either'),
+        );
+        like(
+            join("\n", PVE::Escrow::Records::reconcile()),
+            qr/later than/, 'nor reconciled, but named'
+        );
+        is(slurp($RECORD), $later, 'it stays');
+    }
+    rename("$COPY.away", $COPY);
+    unlink($RECORD);
     symlink('/etc/passwd', $RECORD);
     is(state_of('backup1'), 'sealed', 'a link: the second copy stands in');
     sealed('backup1', label => 'new');

@@ -2,14 +2,12 @@ package PVE::Escrow::Records;
 
 use v5.36;
 
-use Errno qw(EEXIST ENOENT);
-use Fcntl qw(O_CREAT O_EXCL O_NOFOLLOW O_NONBLOCK O_RDONLY O_WRONLY S_ISREG);
-use File::Basename ();
-use IO::Handle ();
 use JSON ();
 use POSIX ();
 
 use PVE::Cluster;
+
+use PVE::Escrow::File;
 
 =head1 NAME
 
@@ -103,6 +101,7 @@ my $DIRECTORY = '/etc/pve/priv/escrow';
 my $COPIES = '/var/lib/pve-escrow/records';
 
 my $VERSION = 1;
+my $LATER = qr/version [0-9]+ is later than/;
 
 # what the library takes
 my $MAX_BYTES = 65536;
@@ -134,21 +133,6 @@ sub names () {
     return @names;
 }
 
-# undef if nothing is there
-my sub read_file ($path) {
-    my $fh;
-    if (!sysopen($fh, $path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK)) {
-        return if $! == ENOENT;
-        die "cannot open $path: $!\n";
-    }
-    die "$path is not a regular file\n" if !S_ISREG((stat($fh))[2]);
-    my $bytes = '';
-    while (my $read = sysread($fh, $bytes, $MAX_BYTES, length($bytes))) {
-        die "$path is larger than a record can be\n" if length($bytes) > $MAX_BYTES;
-    }
-    return $bytes;
-}
-
 my sub check_seal ($seal) {
     return 'a seal is no object' if ref($seal) ne 'HASH';
     for my $member (qw(id by created blob)) {
@@ -162,7 +146,7 @@ my sub check ($record, $name) {
     return 'not an object' if ref($record) ne 'HASH';
     my $version = $record->{version} // '';
     return 'no version' if $version !~ m/^[0-9]+$/;
-    return "version $version is later than this program's, $VERSION: upgrade it"
+    return "version $version is later than this program's, $VERSION: upgrade pve-escrow on this node"
         if $version > $VERSION;
     my $claimed = eval { name($record->{fingerprint} // '') } // '';
     return "it claims to be of another key, " . ($claimed || 'an unknown one') if $claimed ne $name;
@@ -184,7 +168,7 @@ my sub parse ($bytes, $name, $path) {
 
 my sub read_record ($directory, $name) {
     my $path = "$directory/$name.json";
-    my $bytes = read_file($path);
+    my $bytes = PVE::Escrow::File::get($path, $MAX_BYTES);
     return defined($bytes) ? parse($bytes, $name, $path) : undef;
 }
 
@@ -198,43 +182,9 @@ sub get ($fingerprint) {
     return $copy;
 }
 
-my sub make_directory ($directory) {
-    my $parent = File::Basename::dirname($directory);
-    mkdir($parent, oct(700)) if !-d $parent;
-    die "cannot make $directory: $!\n" if !mkdir($directory, oct(700)) && $! != EEXIST;
-    return;
-}
-
-my sub sync_directory ($directory) {
-    sysopen(my $dh, $directory, O_RDONLY) or die "cannot open $directory: $!\n";
-    $dh->sync or die "cannot sync $directory: $!\n";
-    return;
-}
-
-# complete or not at all, and private from the first byte
-my sub write_file ($path, $bytes) {
-    my $directory = File::Basename::dirname($path);
-    make_directory($directory);
-    my $temporary = "$path.tmp.$$";
-    unlink($temporary);
-    eval {
-        sysopen(my $fh, $temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, oct(600))
-            or die "cannot create $temporary: $!\n";
-        (syswrite($fh, $bytes) // -1) == length($bytes) or die "cannot write $temporary: $!\n";
-        $fh->sync or die "cannot sync $temporary: $!\n";
-        close($fh) or die "cannot write $temporary: $!\n";
-        rename($temporary, $path) or die "cannot write $path: $!\n";
-    };
-    if (my $err = $@) {
-        unlink($temporary);
-        die $err;
-    }
-    sync_directory($directory);
-    return;
-}
-
-# a file that can't be used may still hold a blob that can
-my sub set_aside ($path) {
+# A file that can't be used may still hold a blob that can. One of a later version can be used, by a later program.
+my sub set_aside ($path, $why) {
+    die $why if $why =~ $LATER;
     my $aside = "$path.unusable." . time();
     rename($path, $aside) or die "cannot move $path out of the way: $!\n";
     return $aside;
@@ -247,8 +197,8 @@ my sub write_record ($name, $record) {
         if length($bytes) > $MAX_BYTES;
 
     # the durable one first: the other may vanish at power loss
-    write_file("$COPIES/$name.json", $bytes);
-    write_file("$DIRECTORY/$name.json", $bytes);
+    PVE::Escrow::File::put("$COPIES/$name.json", $bytes);
+    PVE::Escrow::File::put("$DIRECTORY/$name.json", $bytes);
     return;
 }
 
@@ -281,7 +231,7 @@ sub change ($fingerprint, $code) {
     return locked(sub {
         my $present = eval { get($name) };
         for my $directory ($DIRECTORY, $COPIES) {
-            eval { read_record($directory, $name); 1 } or set_aside("$directory/$name.json");
+            eval { read_record($directory, $name); 1 } or set_aside("$directory/$name.json", $@);
         }
         my $record = $present // {
             version => $VERSION,
@@ -309,7 +259,7 @@ sub drop ($fingerprint) {
         my $record = get($name) or die "there is no record of key $fingerprint\n";
         for my $directory ($COPIES, $DIRECTORY) {
             next if !-e "$directory/$name.json";
-            make_directory("$directory/dropped");
+            PVE::Escrow::File::make_directory("$directory/dropped");
             rename("$directory/$name.json", "$directory/dropped/$name." . time() . '.json')
                 or die "cannot drop $directory/$name.json: $!\n";
         }
@@ -354,7 +304,7 @@ my sub reconcile_one ($name) {
     } $DIRECTORY, $COPIES;
     my @usable = grep { !defined($_->{error}) } $cluster, $copy;
     my @errors = grep { length } map { $_->{error} // '' } $cluster, $copy;
-    return map { s/\s+\z//r } @errors if !@usable;
+    return map { s/\s+\z//r } @errors if !@usable || grep { $_ =~ $LATER } @errors;
 
     my $wanted = @usable == 2 ? merge(@usable) : $usable[0];
     my @places = ([$DIRECTORY, $cluster], [$COPIES, $copy]);
@@ -363,8 +313,9 @@ my sub reconcile_one ($name) {
         my ($directory, $present) = @$place;
         next if $JSON->encode($present) eq $JSON->encode($wanted);
         my $path = "$directory/$name.json";
-        push @done, 'kept as ' . set_aside($path) if length($present->{error} // '');
-        write_file($path, $JSON->encode($wanted) . "\n");
+        push @done, 'kept as ' . set_aside($path, $present->{error})
+            if length($present->{error} // '');
+        PVE::Escrow::File::put($path, $JSON->encode($wanted) . "\n");
         push @done, "wrote $path from the other copy";
     }
     return @done;
