@@ -62,7 +62,11 @@ sub fork_worker ($self, $type, $id, $user, $function, $background = 0) {
     mkdir for '/var/log/pve', '/var/log/pve/tasks';
     my $pid = fork() // die "fork failed - $!\n";
     if (!$pid) {
+        $0 = "task $upid"; ## no critic (RequireLocalizedPunctuationVars)
         $self->{worker} = 1;
+        POSIX::setsid();
+        ## no critic (RequireLocalizedPunctuationVars)
+        $SIG{INT} = $SIG{QUIT} = $SIG{TERM} = sub { die "received interrupt\n" };
         open(STDOUT, '>>', task_log($upid)) or POSIX::_exit(1);
         open(STDERR, '>&', \*STDOUT) or POSIX::_exit(1);
         $| = 1; ## no critic (RequireLocalizedPunctuationVars)

@@ -45,6 +45,14 @@ my sub list ($items, %more) {
     return { type => 'array', items => $items, %more };
 }
 
+my $LAST = {
+    object(
+        result => text('What was found.', enum => [qw(valid invalid unknown)]),
+        time => { type => 'integer', description => 'Seconds since 1970.' },
+    )->%*,
+    optional => 1,
+};
+
 __PACKAGE__->register_method({
     name => 'index',
     path => '',
@@ -60,20 +68,29 @@ __PACKAGE__->register_method({
     returns => list(
         object(
             configured => text('The key that storage.cfg names.', optional => 1),
+            'copies-ok' => { type => 'integer', description => 'Copies of its kit that are good.' },
+            'copies-total' => { type => 'integer', description => 'Copies of its kit.' },
+            drill => { %$LAST, description => 'The last drill.' },
+            level => text('How safe it is.', enum => [qw(good warning critical none)]),
             live => text('The key in the key file, computed.', optional => 1),
             next => text('The command to run next.', optional => 1),
+            proof => { %$LAST, description => 'The last proof with the live key.' },
+            reasons =>
+                { type => 'array', description => 'See the status of a storage.', items => { type => 'object' } },
             seals =>
                 { type => 'integer', description => 'Active seals of the key.', minimum => 0 },
             state => text('In one word.'),
             storage => get_standard_option('pve-storage-id'),
             text => text('In a sentence.'),
+            verdict => text('Do its backups survive the loss of this cluster?'),
         ),
     ),
     code => sub ($param) {
         require PVE::Escrow::Status;
         my $ids = PVE::Storage::config()->{ids};
         my @visible = grep { PVE::Escrow::Access::may_audit($_) } PVE::Escrow::Storage::ids();
-        return [map { PVE::Escrow::Status::row($_, $ids->{$_}) } @visible];
+        my $context = PVE::Escrow::Verdict::context();
+        return [map { PVE::Escrow::Status::row($_, $ids->{$_}, $context) } @visible];
     },
 });
 
@@ -223,10 +240,34 @@ __PACKAGE__->register_method({
         PVE::Escrow::Access::root();
         require PVE::Escrow::Records;
         my @delete = split(m/[,;\s]+/, delete($param->{delete}) // '');
-        PVE::Escrow::Records::change_config(sub {
+        PVE::Escrow::Records::with_lock(sub {
             PVE::Escrow::Config::update($param, \@delete);
         });
         return;
+    },
+});
+
+__PACKAGE__->register_method({
+    name => 'nodes',
+    path => 'nodes',
+    method => 'GET',
+    description => 'Do the daemons of each node guard its keys?',
+    protected => 1,
+    permissions => { check => ['perm', '/', ['Sys.Audit']] },
+    parameters => parameters(),
+    returns => list(
+        object(
+            node => text('Name of the node.'),
+            result => text('How it is.', enum => [qw(ok warning error)]),
+            text => text('In words.'),
+        ),
+    ),
+    code => sub ($param) {
+        require PVE::Escrow::Doctor;
+        return [
+            map { { node => $_->{check} =~ s/^node //r, result => $_->{result}, text => $_->{text} } }
+                PVE::Escrow::Doctor::nodes()
+        ];
     },
 });
 
