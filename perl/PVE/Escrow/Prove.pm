@@ -29,10 +29,18 @@ Both fetch backups through the installed client, or read the datastore if it is 
 Checks what can be checked at once: with C<code>, which seal it opens. Other members of C<$order>: C<snapshots>, a list;
 C<full>; C<sample>, how much of each archive, in MiB. Returns what C<run> takes. Dies if there is no key or no seal.
 
+=item prove($storeid, $scfg, $order)
+
+Proves, in a worker or a command: writes what it finds to standard output. Returns the result as L<PVE::Escrow::State> has it,
+and dies of nothing but being interrupted.
+
+=item leave_evidence($storeid, $kind, $result)
+
+Of a result, as a C<drill> or a C<proof>.
+
 =item run($storeid, $scfg, $order)
 
-Proves, in a worker: writes what it finds to standard output, remembers the result, and leaves evidence. Returns the result,
-as L<PVE::Escrow::State> has it, and dies of nothing but being interrupted.
+Proves, remembers the result and leaves evidence.
 
 =item finish($result)
 
@@ -134,36 +142,40 @@ my sub judge ($report, $error, $order) {
 }
 
 # the code has opened the seal once more
-my sub note_verified ($order) {
+my sub note_verified ($storeid, $order) {
     PVE::Escrow::Records::change(
         $order->{fingerprint},
         sub ($record) {
             my ($seal) = grep { $_->{id} eq $order->{seal}->{id} } $record->{seals}->@*;
             $seal->{'last-verified'} = PVE::Escrow::Records::now() if $seal;
+            PVE::Escrow::Seal::sign($record, PVE::Escrow::Storage::key_file($storeid));
         },
     );
     return;
 }
 
-my sub remember ($storeid, $kind, $result, $order) {
+sub leave_evidence ($storeid, $kind, $result) {
     PVE::Escrow::Evidence::add(
         $kind,
         storage => $storeid,
-        fingerprint => $result->{fingerprint},
-        result => $result->{result},
-        text => $result->{text},
-        user => $result->{user},
+        (map { $_ => $result->{$_} } qw(fingerprint result text user)),
         counts => { snapshots => $result->{snapshots}, bytes => $result->{bytes} },
     );
-    eval {
-        PVE::Escrow::State::set($storeid, { $kind => $result });
-        note_verified($order) if $order->{seal} && $result->{result} ne 'unknown';
-        1;
-    } or log_warn("the result can't be remembered: $@");
     return;
 }
 
-sub run ($storeid, $scfg, $order) {
+# A proof with the live key is one of the seal too, as long as the record is what the code has opened.
+my sub of_seal ($order) {
+    my $record = eval { PVE::Escrow::Records::get($order->{fingerprint}) };
+    return 'the key is not sealed' if !$record || !PVE::Escrow::Seal::active($record);
+    my $is = PVE::Escrow::Seal::authenticity($record, $order->{keyfile});
+    return 'the record of its seals is as it was when a code was typed back last' if $is eq 'valid';
+    return 'the record of its seals carries no MAC, so it is not known to be as it was confirmed'
+        if $is eq 'unsigned';
+    return 'THE RECORD OF ITS SEALS WAS CHANGED by somebody without the key: try the words (pveescrow verify)';
+}
+
+sub prove ($storeid, $scfg, $order) {
     my $kind = defined($order->{code}) ? 'drill' : 'proof';
     my $directory = PVE::Escrow::Storage::mounted_datastore($scfg);
     my $report = eval {
@@ -180,7 +192,22 @@ sub run ($storeid, $scfg, $order) {
         say "control $name: " . ($control->{refused} ? 'refused' : 'NOT REFUSED') . ": $control->{text}";
     }
     say "$kind of key " . PVE::Escrow::Records::short($result->{fingerprint}) . ": $result->{result}: $result->{text}";
-    remember($storeid, $kind, $result, $order);
+    if ($kind eq 'proof') {
+        $result->{seal} = of_seal($order);
+        say "$result->{seal}.";
+    }
+    return $result;
+}
+
+sub run ($storeid, $scfg, $order) {
+    my $result = prove($storeid, $scfg, $order);
+    my $kind = defined($order->{code}) ? 'drill' : 'proof';
+    leave_evidence($storeid, $kind, $result);
+    eval {
+        PVE::Escrow::State::set($storeid, { $kind => $result });
+        note_verified($storeid, $order) if $order->{seal} && $result->{result} ne 'unknown';
+        1;
+    } or log_warn("the result can't be remembered: $@");
     return $result;
 }
 

@@ -37,6 +37,14 @@ superseded; their codes still open them. Returns the C<fingerprint> and the ids 
 
 Which active seal does the code open? Returns it; dies if there is none, or if it opens none. Changes nothing.
 
+=item sign($record, $keyfile)
+
+Authenticates a record with its key, so that a changed one is found out.
+
+=item authenticity($record, $keyfile)
+
+C<valid>, C<unsigned>, or C<changed>: somebody has changed it who does not have the key.
+
 =item new_id($record)
 
 An id that no seal of the record has.
@@ -103,6 +111,26 @@ my sub computed ($keyfile) {
     return $key->{fingerprint};
 }
 
+# A record without it is still good: the blobs stand for themselves.
+sub sign ($record, $keyfile) {
+    my $signed = eval {
+        PVE::RS::Escrow::sign({
+            kind => 'record', keyfile => $keyfile, text => JSON->new->encode($record),
+        });
+    } or return;
+    $record->{mac} = JSON->new->decode($signed->{text})->{mac};
+    return;
+}
+
+sub authenticity ($record, $keyfile) {
+    return 'unsigned' if !defined($record->{mac});
+    my $text = JSON->new->encode($record);
+    return 'valid'
+        if
+        eval { PVE::RS::Escrow::authenticate({ kind => 'record', keyfile => $keyfile, text => $text }) };
+    return 'changed';
+}
+
 sub create ($keyfile, $options) {
     PVE::Escrow::Keep::keep_file($keyfile, 'before it was sealed');
     my $fingerprint = computed($keyfile);
@@ -125,6 +153,7 @@ sub create ($keyfile, $options) {
             };
             $seal->{label} = $options->{label} if length($options->{label} // '');
             push $record->{seals}->@*, $seal;
+            sign($record, $keyfile);
             return $seal->{id};
         },
     );
@@ -143,17 +172,6 @@ my sub supersede ($record, $seal, $now) {
     return [map { $_->{id} } @old];
 }
 
-# So that a changed record is found out. A record without it is still good: the blobs stand for themselves.
-my sub sign ($record, $keyfile) {
-    my $signed = eval {
-        PVE::RS::Escrow::sign({
-            kind => 'record', keyfile => $keyfile, text => JSON->new->encode($record),
-        });
-    } or return;
-    $record->{mac} = JSON->new->decode($signed->{text})->{mac};
-    return;
-}
-
 sub confirm ($fingerprint, $id, $code, $keyfile = undef) {
     PVE::Escrow::Records::check_quorum();
     my $seal = by_id(PVE::Escrow::Records::get($fingerprint), $id);
@@ -168,9 +186,11 @@ sub confirm ($fingerprint, $id, $code, $keyfile = undef) {
             die "seal '$id' was changed meanwhile, and is still pending\n"
                 if $stored->{blob} ne $seal->{blob} || state_of($stored) eq 'dropped';
             $stored->{'last-verified'} = $now;
-            return [] if state_of($stored) ne 'pending';
-            $stored->{confirmed} = $now;
-            my $old = supersede($record, $stored, $now);
+            my $old = [];
+            if (state_of($stored) eq 'pending') {
+                $stored->{confirmed} = $now;
+                $old = supersede($record, $stored, $now);
+            }
             sign($record, $keyfile) if defined($keyfile);
             return $old;
         },

@@ -110,6 +110,7 @@ my $RESULT = object(
     },
     fingerprint => text('The key.'),
     result => text('What was found.', enum => [qw(valid invalid unknown)]),
+    seal => text('Of a proof: is the record of the seals as it was confirmed?', optional => 1),
     snapshots => { type => 'integer', description => 'Snapshots that were looked at.' },
     text => text('In words.'),
     time => $TIME,
