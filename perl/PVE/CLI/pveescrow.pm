@@ -15,6 +15,7 @@ use PVE::Storage;
 use PVE::API2::Cluster::Escrow;
 use PVE::API2::Storage::Escrow;
 use PVE::Escrow::Code;
+use PVE::Escrow::Copies;
 use PVE::Escrow::Doctor;
 use PVE::Escrow::Keep;
 use PVE::Escrow::Keys;
@@ -87,6 +88,15 @@ my sub write_new ($file, $text) {
     die "cannot write $file: $err\n";
 }
 
+# the seal counts all the same
+my sub warn_of_copies ($confirmed) {
+    for my $row (grep { $_->{result} eq 'error' } ($confirmed->{copies} // [])->@*) {
+        my $where = defined($row->{storage}) ? "copy on storage '$row->{storage}'" : 'copies';
+        print STDERR "warning: $where: $row->{text}\n";
+    }
+    return;
+}
+
 my sub confirm_shown ($what, $seal, $confirm) {
     my $terminal = PVE::Escrow::Terminal->new();
     $terminal->show_code($seal, $what);
@@ -126,7 +136,8 @@ my sub seal_storage ($storeid, $param) {
         $param,
         sub ($param) { return call($STORAGE, 'create', { %$param, storage => $storeid }) },
         sub ($id, $code) {
-            return call($STORAGE, 'confirm', { storage => $storeid, id => $id, code => $code });
+            warn_of_copies(
+                call($STORAGE, 'confirm', { storage => $storeid, id => $id, code => $code }));
         },
     );
 }
@@ -247,6 +258,7 @@ __PACKAGE__->register_method({
             . join(', ', $done->{superseded}->@*)
             . ' (these codes still open their blobs)'
             if $done->{superseded}->@*;
+        warn_of_copies($done);
         return;
     },
 });
@@ -273,8 +285,9 @@ __PACKAGE__->register_method({
 
 # asks for the secret only after the kit is known to be genuine: it says where the secret is sent
 my sub secret_for_new ($storeid, $order) {
-    return if PVE::Storage::config()->{ids}->{$storeid} || !defined($order->{source});
-    my $kit = PVE::Escrow::Recover::check_kit($order->{source}, $order->{code});
+    return if PVE::Storage::config()->{ids}->{$storeid};
+    return if !defined($order->{source} // $order->{copy});
+    my $kit = PVE::Escrow::Recover::check_kit({ %$order, storage => $storeid });
     my $connection = $kit->{connection} // die "this kit does not say where the backups are\n";
     my $terminal = PVE::Escrow::Terminal->new();
     $terminal->show(
@@ -288,10 +301,13 @@ __PACKAGE__->register_method({
     path => 'recover',
     method => 'POST',
     description =>
-        'Brings a key back: out of the records of this cluster, a kit, or a sealed key file. With --out, to a'
-        . ' file, and nothing else is touched.',
+        'Brings a key back: out of the records of this cluster, a kit, a copy of it on a storage, or a sealed key file.'
+        . ' With --out, to a file, and nothing else is touched.',
     parameters => parameters(
         storage => storage_option(optional => 1),
+        copy => storage_option(
+            description => 'A storage that has copies of kits.', optional => 1,
+        ),
         kit => text('File of a kit, or of a sealed key.', optional => 1),
         out => text('Write the key to this new file, and change nothing else.', optional => 1),
         fingerprint => text('The record to recover from.', optional => 1),
@@ -307,12 +323,13 @@ __PACKAGE__->register_method({
             delete $param->@{qw(storage out kit password-file)};
         die "name a storage, or --out FILE\n" if !defined($storeid) && !defined($out);
         $param->{source} = read_text($kit) if defined($kit);
-        $param->{code} = code($param, defined($kit) ? $kit : "storage '$storeid'");
+        $param->{code} =
+            code($param, $kit // (defined($storeid) ? "storage '$storeid'" : 'the key'));
         if (defined($out)) {
             $param->{fingerprint} //=
                 PVE::Escrow::Storage::claimed(PVE::Escrow::Storage::config($storeid))
-                if defined($storeid) && !defined($kit);
-            my $done = PVE::Escrow::Recover::to_file($param, $out);
+                if defined($storeid) && !defined($kit) && !defined($param->{copy});
+            my $done = PVE::Escrow::Recover::to_file({ %$param, storage => $storeid }, $out);
             say
                 "key $done->{fingerprint} is in $out. Remove that file when it is no longer needed.";
             return;
@@ -345,6 +362,20 @@ __PACKAGE__->register_method({
         utf8::encode($kit);
         defined($out) ? write_new($out, "$kit\n") : say $kit;
         return;
+    },
+});
+
+__PACKAGE__->register_method({
+    name => 'copies',
+    path => 'copies',
+    method => 'POST',
+    description =>
+        "Writes the kits to the storages that are named in 'copies' of the settings, and reads them back. Exits with 1"
+        . ' if one failed.',
+    parameters => parameters(),
+    returns => { type => 'array', items => { type => 'object' } },
+    code => sub ($param) {
+        return PVE::Escrow::Copies::write_all();
     },
 });
 
@@ -531,6 +562,20 @@ sub print_doctor ($data, $schema, $options) {
     return;
 }
 
+my sub copy_line ($row) {
+    return { %$row{qw(result storage text)}, outside => $row->{outside} ? 'yes' : 'no' };
+}
+
+sub print_copies ($data, $schema, $options) {
+    print STDERR "no storage is to have copies: 'pveescrow config --copies STORAGE,...'\n"
+        if !@$data;
+    my $is_text = ($options->{'output-format'} // 'text') eq 'text';
+    my $shown = $is_text ? [map { copy_line($_) } @$data] : $data;
+    printer(qw(result storage outside text))->($shown, $schema, $options);
+    exit(1) if grep { $_->{result} eq 'error' } @$data;
+    return;
+}
+
 my $FORMAT = { 'output-format' => get_standard_option('pve-output-format') };
 my $ME = __PACKAGE__;
 my $PRINT_ANY = sub ($data, $schema, $options) {
@@ -544,6 +589,7 @@ our $cmddef = { ## no critic (ProhibitPackageVars)
     verify => [$ME, 'verify', ['storage']],
     recover => [$ME, 'recover', ['storage']],
     kit => [$ME, 'kit', ['storage']],
+    copies => [$ME, 'copies', [], {}, \&print_copies, $FORMAT],
     records => [
         $STORAGE, 'records', ['storage'], { node => $NODE }, $PRINT_ANY, $FORMAT,
     ],

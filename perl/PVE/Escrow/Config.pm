@@ -47,6 +47,14 @@ my $SCHEMA = {
     type => 'object',
     additionalProperties => 0,
     properties => {
+        copies => {
+            description =>
+                "Storages with a directory that get a copy of every kit, in 'pve-escrow' there. At least one should be"
+                . " outside of this cluster.",
+            type => 'string',
+            format => 'pve-storage-id-list',
+            optional => 1,
+        },
         enabled => {
             description =>
                 "Off, the add-on does nothing on any node when its daemons start: no guard, no API, no GUI.",

@@ -282,17 +282,50 @@ __PACKAGE__->register_method({
     },
 });
 
+# A key that is sealed is sealed, whatever becomes of the copies. Less than a caller of the API waits.
+my $COPY_SECONDS = 20;
+
+my sub write_copies () {
+    my $rows = eval {
+        require PVE::Escrow::Copies;
+        PVE::Escrow::Copies::write_all($COPY_SECONDS);
+    } // [{ result => 'error', text => $@ =~ s/\s+\z//r, outside => 0 }];
+    return [
+        map {
+            my $row = $_;
+            +{ map { defined($row->{$_}) ? ($_ => $row->{$_}) : () }
+                    qw(storage result text outside) }
+        } @$rows
+    ];
+}
+
 __PACKAGE__->register_method({
     name => 'confirm',
     path => 'confirm',
     method => 'POST',
-    description => 'Makes a pending seal active, once its code has opened the stored blob.',
+    description =>
+        'Makes a pending seal active, once its code has opened the stored blob. Copies of the kits are written then.',
     proxyto => 'node',
     protected => 1,
     allowtoken => 0,
     permissions => $OPERATOR,
     parameters => parameters(id => $ID, PVE::Escrow::Code::parameters()),
     returns => object(
+        copies => {
+            type => 'array',
+            description =>
+                'The storages that get copies of the kits. The seal is active even if that failed.',
+            optional => 1,
+            items => object(
+                outside => {
+                    type => 'boolean',
+                    description => "Is it on other disks than this node's system?"
+                },
+                result => text('How it went.', enum => [qw(ok error)]),
+                storage => get_standard_option('pve-storage-id', { optional => 1 }),
+                text => text('In words.'),
+            ),
+        },
         fingerprint => $FINGERPRINT,
         superseded => { type => 'array', description => 'Ids of older seals.', items => $ID },
     ),
@@ -301,10 +334,13 @@ __PACKAGE__->register_method({
         storage($param);
         my $code = PVE::Escrow::Code::take($param);
         require PVE::Escrow::Seal;
-        return PVE::Escrow::Seal::confirm(
+        my $done = PVE::Escrow::Seal::confirm(
             live_fingerprint($param->{storage}),
             $param->{id}, $code, PVE::Escrow::Storage::key_file($param->{storage}),
         );
+        my $copies = write_copies();
+        $done->{copies} = $copies if @$copies;
+        return $done;
     },
 });
 
@@ -349,11 +385,19 @@ __PACKAGE__->register_method({
     allowtoken => 0,
     permissions => $OPERATOR,
     parameters => parameters(
+        copy => get_standard_option(
+            'pve-storage-id',
+            {
+                description => 'A storage that has copies of kits, to recover from those.',
+                optional => 1
+            },
+        ),
         displace => PVE::Escrow::Schema::parameter('install', 'displace'),
         expect => $EXPECT,
         fingerprint => {
             %$EXPECT,
-            description => 'The record to recover from, if the storage does not name its key.'
+            description =>
+                'The record or copy to recover from, if the storage does not name its key.'
         },
         password => text(
             'The secret of the backup server, for a storage that does not exist yet.',
@@ -361,7 +405,7 @@ __PACKAGE__->register_method({
             optional => 1,
         ),
         source => text(
-            'Content of a kit or of a sealed key file; without it, the records of this cluster.',
+            'Content of a kit or of a sealed key file; without it and copy, the records of this cluster.',
             maxLength => 65536,
             optional => 1,
         ),
@@ -378,7 +422,8 @@ __PACKAGE__->register_method({
         my $user = PVE::Escrow::Access::operator();
         my $code = PVE::Escrow::Code::take($param);
         require PVE::Escrow::Recover;
-        my %order = map { $_ => $param->{$_} } qw(displace expect fingerprint password source);
+        my %order =
+            map { $_ => $param->{$_} } qw(copy displace expect fingerprint password source);
         return PVE::Escrow::Recover::recover(
             $param->{storage},
             { %order, code => $code, by => $user }
