@@ -14,13 +14,17 @@ use PVE::Storage;
 
 use PVE::API2::Cluster::Escrow;
 use PVE::API2::Storage::Escrow;
+use PVE::Escrow::Check;
 use PVE::Escrow::Code;
 use PVE::Escrow::Copies;
+use PVE::Escrow::Coverage;
 use PVE::Escrow::Doctor;
 use PVE::Escrow::Keep;
 use PVE::Escrow::Keys;
 use PVE::Escrow::Records;
 use PVE::Escrow::Recover;
+use PVE::Escrow::State;
+use PVE::Escrow::Storage;
 use PVE::Escrow::Terminal;
 
 use base qw(PVE::CLIHandler);
@@ -29,6 +33,9 @@ my $STORAGE = 'PVE::API2::Storage::Escrow';
 my $CLUSTER = 'PVE::API2::Cluster::Escrow';
 
 my $NODE = PVE::INotify::nodename();
+
+# of 'check'
+my $EXIT = { good => 0, warning => 1, critical => 2 };
 
 sub setup_environment {
     die "please run as root\n" if $> != 0;
@@ -169,18 +176,19 @@ __PACKAGE__->register_method({
     returns => { type => 'null' },
     code => sub ($param) {
         my @rows = grep { $_->{state} ne 'unencrypted' } call($CLUSTER, 'index', {})->@*;
-        my @open = grep { $_->{state} ne 'sealed' } @rows;
+        my @open = grep { $_->{level} ne 'good' } @rows;
+        my ($first) = sort { $EXIT->{ $b->{level} } <=> $EXIT->{ $a->{level} } } @open;
         say scalar(@rows)
             . (@rows == 1 ? " storage has" : " storages have")
-            . " a key; sealed: "
+            . " a key; survive the loss of this cluster: "
             . (@rows - @open) . ".";
-        say @open
-            ? "$open[0]->{storage}: $open[0]->{text}"
+        say $first
+            ? "$first->{storage}: $first->{verdict}"
             : 'Nothing is to be done. Try a code now and then.';
         say 'Next: '
             . (
-                  @open ? $open[0]->{next} // 'pveescrow doctor'
-                : @rows ? "pveescrow verify $rows[0]->{storage}"
+                  $first ? $first->{next} // 'pveescrow doctor'
+                : @rows ? "pveescrow prove $rows[0]->{storage} --drill"
                 : 'pveescrow doctor'
             );
         return;
@@ -375,7 +383,100 @@ __PACKAGE__->register_method({
     parameters => parameters(),
     returns => { type => 'array', items => { type => 'object' } },
     code => sub ($param) {
-        return PVE::Escrow::Copies::write_all();
+        my $rows = PVE::Escrow::Copies::write_all();
+        PVE::Escrow::Copies::remember($rows);
+        return $rows;
+    },
+});
+
+# what a worker has found: it runs to its end in here, and prints what it does
+my sub found ($storeid, $kind, $since) {
+    my $result = PVE::Escrow::State::get($storeid)->{$kind};
+    return $result && $result->{time} >= $since ? $result : undef;
+}
+
+__PACKAGE__->register_method({
+    name => 'prove',
+    path => 'prove',
+    method => 'POST',
+    description =>
+        'Decrypts backups of a storage with its key. With --drill or --code-file with the key that is sealed under the'
+        . ' ten words. Exits with 1 if that is not proven.',
+    parameters => parameters(
+        storage => storage_option(),
+        drill => {
+            description => 'Ask for the ten words, and use the sealed key.', type => 'boolean',
+            optional => 1,
+        },
+        snapshot => {
+            description => 'Only this one, as in ct/100/2024-06-05T16:00:00Z; may be given again.',
+            type => 'array',
+            items => { type => 'string' },
+            optional => 1,
+        },
+        sample => {
+            description => 'How much of each archive, in MiB.',
+            type => 'integer',
+            minimum => 1,
+            optional => 1,
+            default => 16,
+        },
+        full => { description => 'All of each archive.', type => 'boolean', optional => 1 },
+        'code-file' => $CODE_FILE,
+    ),
+    returns => { type => 'null' },
+    code => sub ($param) {
+        my $snapshots = delete $param->{snapshot};
+        $param->{snapshots} = $snapshots if $snapshots;
+        my $is_drill = delete($param->{drill}) || defined($param->{'code-file'});
+        $param->{code} = code($param, "storage '$param->{storage}'") if $is_drill;
+        my $since = time();
+        call($STORAGE, 'prove', $param);
+        my $result = found($param->{storage}, $is_drill ? 'drill' : 'proof', $since);
+        exit(1) if !$result || $result->{result} ne 'valid';
+        return;
+    },
+});
+
+__PACKAGE__->register_method({
+    name => 'coverage',
+    path => 'coverage',
+    method => 'POST',
+    description =>
+        'Asks the backup server which snapshots need which key, and what this cluster has of each.',
+    parameters => parameters(
+        storage => storage_option(),
+        cached => {
+            description => 'Only show what was found the last time.', type => 'boolean',
+            optional => 1,
+        },
+    ),
+    returns => { type => 'object' },
+    code => sub ($param) {
+        my $scfg = PVE::Escrow::Storage::config($param->{storage});
+        PVE::Escrow::Coverage::refresh($param->{storage}, $scfg) if !$param->{cached};
+        return PVE::Escrow::Coverage::cached($param->{storage});
+    },
+});
+
+__PACKAGE__->register_method({
+    name => 'check',
+    path => 'check',
+    method => 'POST',
+    description =>
+        'Looks at everything: servers, proofs that are due, copies, nodes, evidence; notifies of what got worse or'
+        . ' was repaired. Exits with 0 if all is good, 1 if something is to be done, 2 if backups would be lost.',
+    parameters => parameters(
+        scheduled => {
+            description => 'Leave what is for the whole cluster to a node that has done it of late.',
+            type => 'boolean',
+            optional => 1,
+        },
+    ),
+    returns => { type => 'object' },
+    code => sub ($param) {
+        local $| = 1;
+        return PVE::Escrow::Check::run($param);
     },
 });
 
@@ -490,6 +591,7 @@ __PACKAGE__->register_method({
 });
 
 my $COLOUR = {
+    good => 32, notice => 0, none => 0, kept => 33, acknowledged => 0,
     sealed => 32, ok => 32, unencrypted => 0, live => 0, active => 32, pending => 33,
     warning => 33, unsealed => 33,
     orphaned => 33, superseded => 0, dropped => 0,
@@ -498,6 +600,10 @@ my $COLOUR = {
 my sub coloured ($word) {
     my $colour = $COLOUR->{$word} // 31;
     return POSIX::isatty(1) && $colour ? "\e[${colour}m$word\e[0m" : $word;
+}
+
+my sub day ($time) {
+    return defined($time) ? POSIX::strftime('%Y-%m-%d %H:%M', localtime($time)) : '';
 }
 
 my sub table ($rows, @columns) {
@@ -514,7 +620,7 @@ my sub table ($rows, @columns) {
             map {
                 my $cell = $row->{$_} // '';
                 my $pad = $_ eq $columns[-1] ? '' : ' ' x ($width{$_} - length($cell));
-                ($paint && m/^(?:state|result)$/ ? coloured($cell) : $cell) . $pad;
+                ($paint && m/^(?:state|result|level)$/ ? coloured($cell) : $cell) . $pad;
             } @columns
         );
     };
@@ -540,16 +646,50 @@ my sub printer (@columns) {
     };
 }
 
+sub print_coverage ($data, $schema, $options) {
+    return PVE::CLIFormatter::print_api_result($data, undef, undef, $options)
+        if ($options->{'output-format'} // 'text') ne 'text';
+    say 'nobody has looked yet' if !defined($data->{time});
+    return if !defined($data->{time});
+    say "$data->{snapshots} snapshots as of " . day($data->{time}) . "; $data->{plain} need no key, "
+        . "$data->{'without-rsa'} are encrypted without a copy of the key for a master key";
+    table(
+        [map { { %$_, newest => day($_->{newest}) } } $data->{keys}->@*],
+        qw(state snapshots newest fingerprint),
+    );
+    return;
+}
+
+sub print_check ($data, $schema, $options) {
+    if (($options->{'output-format'} // 'text') ne 'text') {
+        PVE::CLIFormatter::print_api_result($data, undef, undef, $options);
+    } else {
+        binmode(STDOUT, ':encoding(UTF-8)');
+        say '' if $data->{problems}->@*;
+        table($data->{problems}, qw(level text next));
+        say 'All is good.' if !$data->{problems}->@*;
+    }
+    STDOUT->flush();
+    exit($EXIT->{ $data->{level} });
+}
+
 sub print_status ($data, $schema, $options) {
     my $format = $options->{'output-format'} // 'text';
-    return printer(qw(storage state text next))->($data, $schema, $options)
+    return printer(qw(storage level state verdict next))->($data, $schema, $options)
         if ref($data) eq 'ARRAY' || $format ne 'text';
     binmode(STDOUT, ':encoding(UTF-8)');
-    say "$data->{storage}: " . coloured($data->{state});
-    say "  $data->{text}";
-    say "  next: $data->{next}" if defined($data->{next});
+    say "$data->{storage}: " . coloured($data->{level}) . ", $data->{state}";
+    say "  $data->{verdict}";
+    table(
+        [map { { %$_, level => "  $_->{level}" } } $data->{reasons}->@*], qw(level text next)
+    ) if $data->{reasons}->@*;
     say "  key file:    " . ($data->{live} // 'none');
     say "  storage.cfg: " . ($data->{configured} // 'none');
+    for my $kind (grep { $data->{$_} } qw(drill proof)) {
+        say "  last $kind:  " . day($data->{$kind}->{time}) . ", $data->{$kind}->{result}: $data->{$kind}->{text}";
+    }
+    say "  copy:        $_->{storage}, $_->{result}: $_->{text}" for $data->{copies}->@*;
+    say "  master key:  $_->{where}, SHA-256 $_->{sha256}" for $data->{'master-keys'}->@*;
     table($data->{seals}, qw(id state label by created last-verified));
     say "  $_->{text} Next: $_->{next}" for $data->{events}->@*;
     return;
@@ -587,6 +727,9 @@ our $cmddef = { ## no critic (ProhibitPackageVars)
     create => [$ME, 'create', ['storage']],
     confirm => [$ME, 'confirm', ['storage', 'id']],
     verify => [$ME, 'verify', ['storage']],
+    prove => [$ME, 'prove', ['storage']],
+    coverage => [$ME, 'coverage', ['storage'], {}, \&print_coverage, $FORMAT],
+    check => [$ME, 'check', [], {}, \&print_check, $FORMAT],
     recover => [$ME, 'recover', ['storage']],
     kit => [$ME, 'kit', ['storage']],
     copies => [$ME, 'copies', [], {}, \&print_copies, $FORMAT],

@@ -189,10 +189,9 @@ my sub storages ($config) {
 }
 
 my sub copies () {
-    return if !PVE::Escrow::Copies::storages();
-    my @rows = PVE::Escrow::Copies::write_all();
-    PVE::Escrow::Copies::remember(@rows);
-    say "copy on $_->{storage}: $_->{text}" for @rows;
+    my $rows = PVE::Escrow::Copies::write_all();
+    PVE::Escrow::Copies::remember($rows);
+    say "copy on $_->{storage}: $_->{text}" for @$rows;
     return;
 }
 

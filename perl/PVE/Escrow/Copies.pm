@@ -13,10 +13,12 @@ use PVE::Tools;
 use PVE::Escrow::Apart;
 use PVE::Escrow::Beneath;
 use PVE::Escrow::Config;
+use PVE::Escrow::Keys;
 use PVE::Escrow::Kit;
 use PVE::Escrow::Mount;
 use PVE::Escrow::Records;
 use PVE::Escrow::Seal;
+use PVE::Escrow::State;
 use PVE::Escrow::Storage;
 use PVE::RS::Escrow;
 
@@ -52,6 +54,10 @@ C<files>, the SHA-256 of each file that is as it should be.
 
 The same rows, and writes nothing. C<$before> are those of the last time: what they list has to be there as it was, even
 if the key is not here any more.
+
+=item remember($rows)
+
+Notes for each storage with a key what became of the copies of its kit: see L<PVE::Escrow::State>. Dies without quorum.
 
 =item kits($storeid, { storage => ID, fingerprint => KEY })
 
@@ -251,6 +257,34 @@ sub check ($before = [], $seconds = $SECONDS) {
             return check_at($cfg, $storeid, $kits, $before{$storeid} // {});
         },
     );
+}
+
+# what a row says of one kit among others
+my sub of_kit ($row, $prefix) {
+    my %row = map { $_ => $row->{$_} } qw(storage time outside result text);
+    return \%row if $row{result} eq 'ok' && grep { index($_, $prefix) == 0 } keys $row->{files}->%*;
+    if (grep { index($_, $prefix) == 0 } keys $row->{files}->%*) {
+        $row{result} = 'ok';
+        $row{text} = $row->{outside} ? '1 kit' : '1 kit; on this node: it is lost with it';
+        return \%row;
+    }
+    $row{text} = 'it has no kit of this storage' if $row{result} eq 'ok';
+    $row{result} = 'error';
+    return \%row;
+}
+
+sub remember ($rows) {
+    my $live = PVE::Escrow::Keys::live_keys();
+    my %copies;
+    for my $fingerprint (keys %$live) {
+        for my $storeid ($live->{$fingerprint}->@*) {
+            my $prefix = "$storeid-" . hex_of($fingerprint) . '-';
+            $copies{$storeid} =
+                { copies => { map { $_->{storage} => of_kit($_, $prefix) } @$rows } };
+        }
+    }
+    PVE::Escrow::State::set_all(\%copies);
+    return;
 }
 
 my sub ordered ($dh, $wanted) {

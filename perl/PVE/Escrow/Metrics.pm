@@ -29,8 +29,6 @@ Writes them anew, from the rows of L<PVE::Escrow::Status>.
 
 =cut
 
-my $FILE = '/run/pve-escrow/metrics.prom';
-
 my $LEVEL = { good => 0, none => 0, warning => 1, critical => 2 };
 
 my $HELP = {
@@ -86,8 +84,9 @@ sub write ($rows) { ## no critic (ProhibitBuiltinHomonyms)
         $text .= "# HELP $name $HELP->{$name}\n# TYPE $name gauge\n";
         $text .= $name . (length($_->[1]) ? "{$_->[1]}" : '') . " $_->[2]\n" for $by_name{$name}->@*;
     }
-    PVE::Escrow::File::put($FILE, $text);
-    chmod(oct(644), $FILE);
+    my $file = PVE::Escrow::File::run_directory() . '/metrics.prom';
+    PVE::Escrow::File::put($file, $text);
+    chmod(oct(644), $file);
     return;
 }
 

@@ -2,13 +2,12 @@ package PVE::Escrow::Recover;
 
 use v5.36;
 
-use Errno qw(EEXIST);
-
 use PVE::Storage;
 use PVE::Storage::Plugin;
 use PVE::Storage::PBSPlugin;
 
 use PVE::Escrow::Copies;
+use PVE::Escrow::File;
 use PVE::Escrow::Keep;
 use PVE::Escrow::Keys;
 use PVE::Escrow::Kit;
@@ -75,7 +74,6 @@ Opens the kit of C<source> or C<copy> and checks its MAC. Returns the C<fingerpr
 
 =cut
 
-my $RUN = '/run/pve-escrow';
 my $KEPT = '/var/lib/pve-escrow/kept';
 
 # of copies, which others can add to: each try takes a key derivation
@@ -222,8 +220,7 @@ sub to_file ($order, $out) {
 
 # in memory only, where nobody but root can read it, and gone again whatever happens
 my sub with_key ($found, $code, $use) {
-    die "cannot make $RUN: $!\n" if !mkdir($RUN, oct(700)) && $! != EEXIST;
-    my $file = "$RUN/recover.$$.enc";
+    my $file = PVE::Escrow::File::run_directory() . "/recover.$$.enc";
     unlink($file);
     my ($result, $err);
     eval {

@@ -3,6 +3,7 @@ package PVE::Escrow::Tell;
 use v5.36;
 
 use Fcntl qw(LOCK_EX LOCK_NB O_CREAT O_EXCL O_NOFOLLOW O_RDONLY O_WRONLY);
+use POSIX ();
 use Time::HiRes ();
 
 =head1 NAME
@@ -121,8 +122,10 @@ my sub notify ($event, $text) {
     return if !$send;
     local $@;
     eval {
-        my $data = { %$event, text => $text };
-        $send->("pve-escrow-$event->{type}", $data, { type => 'pve-escrow' });
+        my ($node) = (POSIX::uname())[1] =~ m/^([^.]+)/;
+        my $data = { %$event, text => $text, node => $node };
+        my $fields = { type => 'pve-escrow', hostname => $node };
+        $send->("pve-escrow-$event->{type}", $data, $fields);
     };
     return;
 }

@@ -28,7 +28,7 @@ What is the same for all storages: the configuration, the nodes, the time. Make 
 
 =item judge($status, $state, $context)
 
-Adds to a status C<level> (C<good>, C<warning>, C<critical>; C<none> for a storage without encryption), C<verdict>, a sentence, and
+Adds to a status C<next>, the command for the worst, C<level> (C<good>, C<warning>, C<critical>; C<none> for a storage without encryption), C<verdict>, a sentence, and
 C<reasons>, worst first: C<id>, which stays the same as long as the reason does, C<level>, C<text>, and C<next>, a command.
 C<$state> is from L<PVE::Escrow::State>.
 
@@ -147,6 +147,7 @@ sub judge ($status, $state, $context) {
     my $worst = @reasons && $reasons[0]->{level} ne 'notice' ? $reasons[0] : undef;
     $status->{level} = $worst ? $worst->{level} : 'good';
     $status->{verdict} = $worst ? $worst->{text} : $GOOD;
+    $status->{next} = $worst->{next} if $worst && defined($worst->{next});
     $status->{reasons} = \@reasons;
     return $status;
 }

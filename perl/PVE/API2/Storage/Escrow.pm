@@ -288,7 +288,9 @@ my $COPY_SECONDS = 20;
 my sub write_copies () {
     my $rows = eval {
         require PVE::Escrow::Copies;
-        PVE::Escrow::Copies::write_all($COPY_SECONDS);
+        my $rows = PVE::Escrow::Copies::write_all($COPY_SECONDS);
+        PVE::Escrow::Copies::remember($rows);
+        $rows;
     } // [{ result => 'error', text => $@ =~ s/\s+\z//r, outside => 0 }];
     return [
         map {
