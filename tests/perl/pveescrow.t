@@ -74,8 +74,8 @@ is(scalar(split(m/\n/, $first->{out})), 3, 'three lines');
 like($first->{out}, qr/^Next: pveescrow create backup1$/m, 'with what to do next');
 
 my $status = pveescrow('status');
-like($status->{out}, qr/^backup1\s+unsealed .*pveescrow create backup1$/m, 'status');
-like($status->{out}, qr/^plain\s+unencrypted/m, 'of all storages');
+like($status->{out}, qr/^backup1\s+critical\s+unsealed .*pveescrow create backup1$/m, 'status');
+like($status->{out}, qr/^plain\s+none\s+unencrypted/m, 'of all storages');
 my $json = JSON::decode_json(pveescrow(qw(status --output-format json))->{out});
 is($json->[0]->{state}, 'unsealed', 'and as JSON');
 
@@ -88,13 +88,13 @@ ok(!glob('/etc/pve/priv/escrow/*.json'), 'and makes nothing');
 my $id = sealed();
 my $words = slurp('/run/code');
 is((stat('/run/code'))[2] & oct(7777), oct(600), 'the code is for root only');
-like(pveescrow(qw(status backup1))->{out}, qr/^backup1: sealed\n.*^$id\s+active/ms, 'sealed');
+like(pveescrow(qw(status backup1))->{out}, qr/^backup1: warning, sealed\n.*^$id\s+active/ms, 'sealed');
 like(
     pveescrow(qw(verify backup1 --code-file /run/code))->{out}, qr/^the code opens seal $id /,
     'verify'
 );
 unlike(pveescrow(qw(status backup1))->{out}, qr/\e\[/, 'no colours in a pipe');
-like(on_terminal('', qw(status backup1))->{out}, qr/\e\[32msealed\e\[0m/, 'but on a terminal');
+like(on_terminal('', qw(status backup1))->{out}, qr/\e\[33mwarning\e\[0m/, 'but on a terminal');
 
 # word by word
 my @typed = split(m/\s+/, $words);
@@ -114,7 +114,7 @@ like($shown->{out}, qr/still pending.*--replace (\S+)/s, 'given up: it says how 
 # lost, and back
 unlink($FILE);
 like(
-    pveescrow('status')->{out}, qr/^backup1\s+missing-key .*pveescrow recover backup1$/m,
+    pveescrow('status')->{out}, qr/^backup1\s+critical\s+missing-key .*pveescrow recover backup1$/m,
     'missing'
 );
 my $bad = pveescrow(qw(recover backup1 --code-file /run/nothing));
