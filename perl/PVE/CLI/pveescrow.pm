@@ -19,10 +19,13 @@ use PVE::Escrow::Code;
 use PVE::Escrow::Copies;
 use PVE::Escrow::Coverage;
 use PVE::Escrow::Doctor;
+use PVE::Escrow::Evidence;
+use PVE::Escrow::File;
 use PVE::Escrow::Keep;
 use PVE::Escrow::Keys;
 use PVE::Escrow::Records;
 use PVE::Escrow::Recover;
+use PVE::Escrow::Report;
 use PVE::Escrow::State;
 use PVE::Escrow::Storage;
 use PVE::Escrow::Terminal;
@@ -562,6 +565,53 @@ __PACKAGE__->register_method({
     },
 });
 
+# a kit, a copy, or a part of the system log, which may be long
+my sub anchors_in ($file) {
+    my $text = PVE::Escrow::File::get($file, 64 * 1024 * 1024) // die "cannot open $file: $!\n";
+    return PVE::Escrow::Evidence::read_anchors($text, $file);
+}
+
+__PACKAGE__->register_method({
+    name => 'evidence',
+    path => 'evidence',
+    method => 'GET',
+    description =>
+        'What happened to keys on this node; whether that was changed since; a page for an auditor.',
+    parameters => parameters(
+        verify => {
+            description => 'Check the chain. Exits with 1 if it was cut or rewritten.',
+            type => 'boolean',
+            optional => 1,
+        },
+        anchor => {
+            description =>
+                'Check against these too: a kit, a copy, or lines of the system log.',
+            type => 'array',
+            items => text('A file.'),
+            optional => 1,
+        },
+        html => text('Write the report to this new file.', optional => 1),
+        limit => {
+            description => 'At most so many events.', type => 'integer', minimum => 1,
+            maximum => 10000, default => 200,
+            optional => 1,
+        },
+    ),
+    returns => { type => 'any' },
+    code => sub ($param) {
+        my ($verify, $html) = delete $param->@{qw(verify html)};
+        my @anchors = map { anchors_in($_) } (delete($param->{anchor}) // [])->@*;
+        die "--anchor is for --verify\n" if @anchors && !$verify;
+        if (defined($html)) {
+            my $page = PVE::Escrow::Report::html(@anchors);
+            utf8::encode($page);
+            write_new($html, $page);
+        }
+        return PVE::Escrow::Evidence::verify(@anchors) if $verify;
+        return defined($html) ? undef : call($CLUSTER, 'evidence', $param);
+    },
+});
+
 __PACKAGE__->register_method({
     name => 'config',
     path => 'config',
@@ -593,7 +643,7 @@ __PACKAGE__->register_method({
 my $COLOUR = {
     good => 32, notice => 0, none => 0, kept => 33, acknowledged => 0,
     sealed => 32, ok => 32, unencrypted => 0, live => 0, active => 32, pending => 33,
-    warning => 33, unsealed => 33,
+    valid => 32, warning => 33, unsealed => 33,
     orphaned => 33, superseded => 0, dropped => 0,
 };
 
@@ -695,6 +745,30 @@ sub print_status ($data, $schema, $options) {
     return;
 }
 
+sub print_evidence ($data, $schema, $options) {
+    return if !defined($data);
+    my $is_check = ref($data) eq 'HASH';
+    if (($options->{'output-format'} // 'text') ne 'text') {
+        PVE::CLIFormatter::print_api_result($data, undef, undef, $options);
+    } elsif ($is_check) {
+        binmode(STDOUT, ':encoding(UTF-8)');
+        say coloured($data->{result}) . ": $data->{text}";
+        say "  $_" for $data->{findings}->@*;
+        my $head = $data->{head};
+        say "  head: $head->{chain} $head->{count} $head->{hash}" if $head;
+    } else {
+        my @rows = map {
+            my $time = POSIX::strftime('%Y-%m-%d %H:%M:%S', localtime($_->{time}));
+            my $key = PVE::Escrow::Records::short($_->{fingerprint} // '');
+            +{ %$_, time => $time, fingerprint => $key };
+        } @$data;
+        printer(qw(line time user event result storage fingerprint text))
+            ->(\@rows, $schema, $options);
+    }
+    exit(1) if $is_check && $data->{result} ne 'ok';
+    return;
+}
+
 # so that a script can tell
 sub print_doctor ($data, $schema, $options) {
     printer(qw(result check text))->($data, $schema, $options);
@@ -742,6 +816,7 @@ our $cmddef = { ## no critic (ProhibitPackageVars)
     forget => [$ME, 'forget', ['name']],
     import => [$ME, 'import', ['file']],
     doctor => [$ME, 'doctor', [], {}, \&print_doctor, $FORMAT],
+    evidence => [$ME, 'evidence', [], {}, \&print_evidence, $FORMAT],
     config => [$ME, 'config', [], {}, $PRINT_ANY, $FORMAT],
     version => [$ME, 'version', [], {}, $PRINT_ANY, $FORMAT],
     overview => [$ME, 'overview', []],

@@ -2,6 +2,7 @@ package PVE::Escrow::Keys;
 
 use v5.36;
 
+use PVE::Escrow::Evidence;
 use PVE::Escrow::Keep;
 use PVE::Escrow::Records;
 use PVE::Escrow::Seal;
@@ -129,7 +130,13 @@ sub drop_record ($fingerprint, $storages) {
         . join(', ', @others)
         . ": name all storages that have it\n"
         if @others;
-    PVE::Escrow::Records::drop($fingerprint);
+    my $record = PVE::Escrow::Records::drop($fingerprint);
+    PVE::Escrow::Evidence::add(
+        'record-dropped',
+        fingerprint => $record->{fingerprint},
+        counts => { seals => scalar($record->{seals}->@*) },
+        text => join(', ', sort @$storages),
+    );
     return;
 }
 

@@ -7,6 +7,7 @@ use PVE::Storage::Plugin;
 use PVE::Storage::PBSPlugin;
 
 use PVE::Escrow::Copies;
+use PVE::Escrow::Evidence;
 use PVE::Escrow::File;
 use PVE::Escrow::Keep;
 use PVE::Escrow::Keys;
@@ -215,6 +216,13 @@ sub to_file ($order, $out) {
         blob => $found->{blob}, code => $order->{code}, expect => $found->{fingerprint},
         out => $out,
     });
+    PVE::Escrow::Evidence::add(
+        'recovered',
+        user => $order->{by},
+        fingerprint => $found->{fingerprint},
+        seal => $found->{seal}->{id},
+        text => "to the file $out",
+    );
     return { fingerprint => $found->{fingerprint} };
 }
 
@@ -334,6 +342,16 @@ sub recover ($storeid, $order) {
         'after it was recovered'
     );
     my $seal = remember($found, $order, $connection);
+    PVE::Escrow::Evidence::add(
+        'recovered',
+        user => $order->{by},
+        storage => $storeid,
+        fingerprint => $found->{fingerprint},
+        seal => $seal,
+        text => defined($installed->{kept})
+        ? "over another key, kept as $installed->{kept}"
+        : undef,
+    );
     return { %$installed, seal => $seal, created => $section ? 1 : 0 };
 }
 

@@ -2,6 +2,8 @@ package PVE::Escrow::Storage;
 
 use v5.36;
 
+use List::Util ();
+
 use PVE::Cluster;
 use PVE::Exception qw(raise_param_exc);
 use PVE::INotify;
@@ -29,6 +31,10 @@ Its section of F</etc/pve/storage.cfg>. Dies if there is none, or if it is of an
 =item key_file($storeid)
 
 Where Proxmox VE has its key.
+
+=item of_key_file($path)
+
+The storage that has its key there, or C<undef>.
 
 =item claimed($scfg)
 
@@ -75,6 +81,10 @@ sub config ($storeid) {
 
 sub key_file ($storeid) {
     return PVE::Storage::PBSPlugin::pbs_encryption_key_file_name({}, $storeid);
+}
+
+sub of_key_file ($path) {
+    return List::Util::first { key_file($_) eq $path } ids();
 }
 
 sub claimed ($scfg) {

@@ -271,4 +271,94 @@ __PACKAGE__->register_method({
     },
 });
 
+# each node has a chain of its own
+my $HERE = 'Of the node that is asked: the one that runs the command, or serves the page.';
+
+__PACKAGE__->register_method({
+    name => 'evidence',
+    path => 'evidence',
+    method => 'GET',
+    description => "What happened to keys, newest first. $HERE",
+    protected => 1,
+    allowtoken => 0,
+    permissions => $OPERATOR,
+    parameters => parameters(
+        limit => {
+            description => 'At most so many events.',
+            type => 'integer',
+            minimum => 1,
+            maximum => 10000,
+            default => 200,
+            optional => 1,
+        },
+    ),
+    returns => list(
+        object(
+            counts => {
+                type => 'object', description => 'What was counted, by name.', optional => 1,
+            },
+            event => text('What happened, in a word.'),
+            fingerprint => text('To which key.', optional => 1),
+            line => { type => 'integer', description => 'Number of the line in the chain.' },
+            node => text('The node that wrote it.'),
+            result => text('How it went, in a word.'),
+            storage => text('Of which storage.', optional => 1),
+            text => text('In more words.', optional => 1),
+            time => { type => 'integer', description => 'Seconds since 1970.' },
+            user => text('Who did it.'),
+        ),
+    ),
+    code => sub ($param) {
+        PVE::Escrow::Access::operator();
+        require PVE::Escrow::Evidence;
+        return PVE::Escrow::Evidence::events($param->{limit} // 200);
+    },
+});
+
+__PACKAGE__->register_method({
+    name => 'verify_evidence',
+    path => 'evidence/verify',
+    method => 'GET',
+    description => 'Was the evidence cut or rewritten since its head was noted down elsewhere?'
+        . " $HERE",
+    protected => 1,
+    allowtoken => 0,
+    permissions => $OPERATOR,
+    parameters => parameters(),
+    returns => object(
+        findings => list(text('What was found, and in which file and line.')),
+        head => text('SHA-256 of the last line.', optional => 1),
+        lines => { type => 'integer', description => 'Lines in all files.', minimum => 0 },
+        result => text('In a word.', enum => [qw(ok damaged)]),
+        text => text('In a sentence.'),
+    ),
+    code => sub ($param) {
+        PVE::Escrow::Access::operator();
+        require PVE::Escrow::Evidence;
+        my $found = PVE::Escrow::Evidence::verify();
+        return {
+            $found->{head} ? (head => $found->{head}->{hash}) : (),
+            map { $_ => $found->{$_} } qw(findings lines result text),
+        };
+    },
+});
+
+__PACKAGE__->register_method({
+    name => 'report',
+    path => 'evidence/report',
+    method => 'GET',
+    description =>
+        "A page for an auditor: storages, keys, seals, proofs, coverage, and the evidence. $HERE",
+    protected => 1,
+    allowtoken => 0,
+    permissions => $OPERATOR,
+    parameters => parameters(),
+    returns => object(html => text('The page.'), name => text('A name for its file.')),
+    code => sub ($param) {
+        PVE::Escrow::Access::operator();
+        require PVE::Escrow::Report;
+        return { html => PVE::Escrow::Report::html(), name => PVE::Escrow::Report::name() };
+    },
+});
+
 1;
