@@ -72,8 +72,7 @@ my sub set_up () {
     return;
 }
 
-my sub check (%options) {
-    nodes_are_fine();
+my sub run_check (%options) {
     open(my $stdout, '>&', \*STDOUT) or die "dup: $!\n";
     open(STDOUT, '>', '/run/said') or die "/run/said: $!\n";
     my $result = eval { PVE::Escrow::Check::run(\%options) };
@@ -82,6 +81,11 @@ my sub check (%options) {
     open(STDOUT, '>&', $stdout) or die "dup: $!\n";
     die $err if !$result;
     return $result;
+}
+
+my sub check (%options) {
+    nodes_are_fine();
+    return run_check(%options);
 }
 
 # and they are gone
@@ -206,6 +210,30 @@ subtest 'a copy that goes bad' => sub {
     $result = check();
     like(ids($result->{repaired}), qr/vault: copy-usb/, 'and written again when it is back');
     ok(glob('/run/usb/pve-escrow/vault-*'), 'the kit is there');
+};
+
+subtest 'a master key' => sub {
+    set_up();
+    check();
+    notifications();
+    spew('/etc/pve/priv/storage/vault.master.pem', "-----BEGIN PUBLIC KEY-----\nfirst\n");
+    my $result = check();
+    like(ids($result->{worse}), qr/^vault: master-key-[0-9a-f]{16}$/, 'is told at first sight');
+    spew('/etc/pve/priv/storage/vault.master.pem', "-----BEGIN PUBLIC KEY-----\nsecond\n");
+    $result = check();
+    isnt(ids($result->{worse}), '', 'another one is told too');
+    my @changes = split(m/\n/, slurp('/var/log/pve-escrow/evidence.jsonl'));
+    is(scalar(grep { m/master key changed/ } @changes), 2, 'evidence has both');
+};
+
+subtest 'a daemon without the guard' => sub {
+    set_up();
+    check();
+    notifications();
+    PVE::Cluster::broadcast_node_kv('pve-escrow', '{"time":0,"daemons":{}}');
+    my $result = run_check();
+    like(ids($result->{worse}), qr/^guard-node /m, 'is told');
+    like(slurp('/var/log/pve-escrow/evidence.jsonl'), qr/guard missing/, 'evidence has it');
 };
 
 subtest 'one node for all' => sub {

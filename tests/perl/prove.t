@@ -258,6 +258,22 @@ subtest 'coverage' => sub {
     is($status->{level}, 'warning', 'then it is less bad');
     like($status->{verdict}, qr/on this cluster only|guard/, 'and something else is to be done');
 
+    # neither a key file nor storage.cfg says which key it was
+    storage_cfg(vault => { username => 'lab@pbs!golden' });
+    put_key('vault', 'vienna.enc');
+    my $foreign = call('root@pam', 'POST', 'vault/escrow/create');
+    as_root('POST', 'vault/escrow/confirm', { id => $foreign->{id}, code => $foreign->{code} });
+    my $kit = as_root('GET', 'vault/escrow/kit')->{kit};
+    unlink('/etc/pve/priv/storage/vault.enc');
+    like(
+        error_of(sub {
+            as_root('POST', 'vault/escrow/recover', { code => $foreign->{code}, source => $kit });
+        }),
+        qr/opens key .*, but \Q$LIVE\E is needed/,
+        'what the newest snapshot needs is expected'
+    );
+    storage_cfg(vault => { username => 'lab@pbs!golden', 'encryption-key' => $LIVE });
+
     client('snapshot', 'unreachable');
     my $before = PVE::Escrow::State::get('vault');
     eval { as_root('POST', 'vault/escrow/coverage') };

@@ -262,9 +262,22 @@ my sub notify ($worse, $repaired, $problems) {
     return;
 }
 
+# what an auditor asks for, and no other place writes down
+my sub leave_evidence ($worse) {
+    for my $problem (@$worse) {
+        my $event =
+              $problem->{id} =~ m/^guard-/ ? 'guard missing'
+            : $problem->{id} =~ m/: master-key-/ ? 'master key changed'
+            : next;
+        PVE::Escrow::Evidence::add($event, text => $problem->{text}, result => $problem->{level});
+    }
+    return;
+}
+
 # Told before it is remembered: twice is better than never.
 my sub tell ($problems) {
     my ($worse, $repaired) = compare($problems);
+    leave_evidence($worse);
     eval { notify($worse, $repaired, $problems); 1 } or warn "cannot notify: $@";
     PVE::Escrow::Records::with_lock(sub { write_json($NOTIFIED, { problems => $problems }) });
     return ($worse, $repaired);

@@ -57,7 +57,7 @@ A function that tells the state of a key by its fingerprint. Ask it for many.
 
 =item newest_key($storeid)
 
-The key of the newest encrypted snapshot, as remembered.
+The key that the newest encrypted snapshot names, as remembered.
 
 =item short_of_keys($coverage)
 

@@ -7,6 +7,7 @@ use PVE::Storage::Plugin;
 use PVE::Storage::PBSPlugin;
 
 use PVE::Escrow::Copies;
+use PVE::Escrow::Coverage;
 use PVE::Escrow::Evidence;
 use PVE::Escrow::File;
 use PVE::Escrow::Keep;
@@ -102,6 +103,7 @@ my sub expected ($storeid, $scfg, $order) {
     my @known = (
         ['its key file holds', present($storeid)],
         ['storage.cfg names', $scfg ? PVE::Escrow::Storage::claimed($scfg) : undef],
+        ['its newest encrypted snapshot needs', PVE::Escrow::Coverage::newest_key($storeid)],
     );
     for my $known (@known) {
         my ($where, $fingerprint) = @$known;

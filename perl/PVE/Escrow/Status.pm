@@ -123,6 +123,21 @@ my sub of_live ($storeid, $scfg, $live, $record) {
     return of_seals($storeid, $record);
 }
 
+# who gets a copy of the key with each backup: the client also takes root's, even where Proxmox VE passes a key
+my sub master_keys ($storeid) {
+    my @places = (
+        ['storage', "/etc/pve/priv/storage/$storeid.master.pem"],
+        ["root's default", '/root/.config/proxmox-backup/master-public.pem'],
+    );
+    my @found;
+    for my $place (@places) {
+        my ($where, $path) = @$place;
+        my $bytes = eval { PVE::Escrow::File::get($path, 65536) } // next;
+        push @found, { where => $where, sha256 => Digest::SHA::sha256_hex($bytes) };
+    }
+    return \@found;
+}
+
 my sub describe ($storeid, $scfg) {
     my ($live, $record, $state);
     my $known = eval {
@@ -138,6 +153,7 @@ my sub describe ($storeid, $scfg) {
     $status->{live} = $live->{fingerprint} if $live && defined($live->{fingerprint});
     my $claimed = PVE::Escrow::Storage::claimed($scfg);
     $status->{configured} = $claimed if defined($claimed);
+    $status->{'master-keys'} = master_keys($storeid);
     return ($status, $record);
 }
 
@@ -152,21 +168,6 @@ sub seal_row ($seal) {
         map { defined($seal->{$_}) ? ($_ => $seal->{$_}) : () }
             qw(id label by created confirmed last-verified superseded dropped),
     };
-}
-
-# who gets a copy of the key with each backup: the client also takes root's, even where Proxmox VE passes a key
-my sub master_keys ($storeid) {
-    my @places = (
-        ['storage', "/etc/pve/priv/storage/$storeid.master.pem"],
-        ["root's default", '/root/.config/proxmox-backup/master-public.pem'],
-    );
-    my @found;
-    for my $place (@places) {
-        my ($where, $path) = @$place;
-        my $bytes = eval { PVE::Escrow::File::get($path, 65536) } // next;
-        push @found, { where => $where, sha256 => Digest::SHA::sha256_hex($bytes) };
-    }
-    return \@found;
 }
 
 sub get ($storeid, $scfg) {
@@ -184,7 +185,6 @@ sub get ($storeid, $scfg) {
     $status->{copies} = [map { $state->{copies}->{$_} } sort keys(($state->{copies} // {})->%*)];
     my $coverage = PVE::Escrow::Coverage::cached($storeid, $context->{states});
     $status->{coverage} = $coverage if defined($coverage->{time});
-    $status->{'master-keys'} = master_keys($storeid);
     return PVE::Escrow::Verdict::judge($status, $state, $context);
 }
 

@@ -121,6 +121,17 @@ my sub of_proof ($status, $state, $context, $kind) {
     return reason("old-$kind", 'notice', "The last $kind was " . days($age) . ' ago.', $command);
 }
 
+# told at first sight, and again when it is another one
+my sub of_master_keys ($status) {
+    return map {
+        reason(
+            'master-key-' . substr($_->{sha256}, 0, 16),
+            'notice',
+            "Each backup takes along a copy of the key for whoever holds the master key $_->{sha256} ($_->{where}).",
+        )
+    } $status->{'master-keys'}->@*;
+}
+
 my sub of_cluster ($status, $state, $context) {
     my @reasons = map {
         reason("guard-$_->{check}", 'warning', "$_->{check} $_->{text}", 'pveescrow doctor')
@@ -143,6 +154,7 @@ sub judge ($status, $state, $context) {
         if $status->{state} eq 'sealed';
     push @reasons, map { of_proof($status, $state, $context, $_) } qw(drill proof)
         if defined($status->{live});
+    push @reasons, of_master_keys($status);
     @reasons = sort { $RANK->{ $a->{level} } <=> $RANK->{ $b->{level} } } @reasons;
     my $worst = @reasons && $reasons[0]->{level} ne 'notice' ? $reasons[0] : undef;
     $status->{level} = $worst ? $worst->{level} : 'good';
