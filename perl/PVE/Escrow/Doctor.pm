@@ -7,6 +7,7 @@ use JSON ();
 use PVE::Cluster;
 use PVE::INotify;
 
+use PVE::Escrow::Evidence;
 use PVE::Escrow::Keep;
 use PVE::Escrow::Records;
 
@@ -121,9 +122,16 @@ my sub kept () {
     );
 }
 
+my sub evidence () {
+    my $trouble = PVE::Escrow::Evidence::trouble();
+    return defined($trouble)
+        ? row('evidence', 'error', $trouble)
+        : row('evidence', 'ok', 'events are written down');
+}
+
 sub run () {
     my @rows;
-    for my $check (\&library, \&quorum, \&nodes, \&copies, \&default_keys, \&kept) {
+    for my $check (\&library, \&quorum, \&nodes, \&copies, \&default_keys, \&kept, \&evidence) {
         eval { push @rows, $check->(); 1 } or push @rows, row('doctor', 'error', $@ =~ s/\s+\z//r);
     }
     return \@rows;

@@ -152,7 +152,7 @@ my sub notify ($event, $text) {
     return if !$send;
     local $@;
     eval {
-        my $data = { %$event, text => $text, evidence => PVE::Escrow::Evidence::head() };
+        my $data = { %$event, text => $text, evidence => scalar(PVE::Escrow::Evidence::head()) };
         $send->("pve-escrow-$event->{type}", $data, { type => 'pve-escrow' });
     };
     return;
