@@ -214,7 +214,11 @@ my sub problems ($errors) {
             text => "$storeid: $errors->{$storeid}",
         } if defined($errors->{$storeid});
     }
-    for my $row (grep { $_->{result} ne 'ok' && $_->{check} !~ m/^node / } PVE::Escrow::Doctor::run()->@*) {
+    # the others are reasons of each storage already
+    for my $row (
+        grep { $_->{result} ne 'ok' && $_->{check} !~ m/^(?:node .*|evidence)$/ }
+        PVE::Escrow::Doctor::run()->@*
+    ) {
         my $id = "doctor: $row->{check}: $row->{text}";
         $problems{$id} = {
             id => $id, level => $row->{result} eq 'error' ? 'warning' : 'notice',

@@ -8,6 +8,7 @@ use PVE::Cluster;
 use PVE::INotify;
 
 use PVE::Escrow::Coverage;
+use PVE::Escrow::Evidence;
 use PVE::Escrow::Keep;
 use PVE::Escrow::Records;
 use PVE::Escrow::Storage;
@@ -143,10 +144,17 @@ my sub host_backups () {
     );
 }
 
+my sub evidence () {
+    my $trouble = PVE::Escrow::Evidence::trouble();
+    return defined($trouble)
+        ? row('evidence', 'error', $trouble)
+        : row('evidence', 'ok', 'events are written down');
+}
+
 sub run () {
     my @rows;
     for my $check (
-        \&library, \&quorum, \&nodes, \&copies, \&default_keys, \&kept, \&host_backups,
+        \&library, \&quorum, \&nodes, \&copies, \&default_keys, \&kept, \&host_backups, \&evidence,
     ) {
         eval { push @rows, $check->(); 1 } or push @rows, row('doctor', 'error', $@ =~ s/\s+\z//r);
     }

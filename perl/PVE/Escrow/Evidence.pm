@@ -48,8 +48,8 @@ F</var/log/pve-escrow/evidence.jsonl>, one line of canonical JSON an event, one 
         "previous": "..."                SHA-256 of the line before, without its newline; zeros in the first
     }
 
-A crash may leave a last line without its end. The next one closes it off: it stays as it is, counts as a line, and the chain
-goes on from its bytes. Above 8 MiB the file is renamed to F<evidence.jsonl.N>, and the chain goes on in a new one;
+A crash may leave a last line without its end. The next one closes it off: it stays as it is, counts as a line, and the next
+line's C<previous> is over all since the last whole line, newlines in between. Above 8 MiB the file is renamed to F<evidence.jsonl.N>, and the chain goes on in a new one;
 nothing is ever deleted.
 
 Root can write the whole chain anew. What gives that away is what left the node before: the hash of the last line and
@@ -101,7 +101,11 @@ L<PVE::Escrow::Evidence::Check>.
 
 =item files()
 
-The files of the chain, oldest first: C<path>, C<number> if it was renamed, and C<lines>, a function that reads them.
+The files of the chain, oldest first: C<path>, C<number> if it was renamed, and C<fh>.
+
+=item lines($file)
+
+The lines of one of them, raw.
 
 =item parse($raw)
 
@@ -109,7 +113,7 @@ A line as a hash; C<undef> if it is none of ours.
 
 =item hash($raw)
 
-The hash of a line.
+The hash of a line, or of several.
 
 =back
 
@@ -223,18 +227,21 @@ my sub read_lines ($file, $from = 0) {
     return ([@lines, length($rest) ? $rest : ()], length($rest) ? 1 : 0);
 }
 
+# opened at one moment: a file that is renamed meanwhile is read all the same
 sub files () {
     my $lock = eval { lock_directory(LOCK_SH, 1) };
-    return map {
-        my $file = $_;
-        $file->{lines} = sub () { return read_lines($file) };
-        $file;
-    } opened();
+    return opened();
 }
 
-# Where the chain has come to. Lines that are none of ours count.
+sub lines ($file) {
+    my ($lines) = read_lines($file);
+    return @$lines;
+}
+
+# Where the chain has come to: the hash is of all since the last line that is one of ours, so that the torn ones behind it
+# can't be changed either.
 my sub find_end ($is_whole, @files) {
-    my ($others, $hash) = (0);
+    my @since;
     for my $file (reverse @files) {
         my $size = -s $file->{fh};
         for my $from (List::Util::uniqnum($size > $TAIL_BYTES ? $size - $TAIL_BYTES : 0, 0)) {
@@ -242,20 +249,17 @@ my sub find_end ($is_whole, @files) {
             pop @$lines if $is_torn && $is_whole;
             my $last = List::Util::first { parse($lines->[$_]) } reverse(0 .. $#$lines);
             next if !defined($last) && $from;
-            $hash //= hash($lines->[-1]) if @$lines;
-            if (!defined($last)) {
-                $others += @$lines;
-                next;
-            }
-            my $line = parse($lines->[$last]);
+            unshift @since, @$lines[($last // 0) .. $#$lines];
+            next if !defined($last);
+            my $line = parse($since[0]);
             return {
                 chain => $line->{chain},
-                count => $line->{n} + $others + $#$lines - $last,
-                hash => $hash,
+                count => $line->{n} + $#since,
+                hash => hash(join("\n", @since)),
             };
         }
     }
-    return { count => $others, hash => $hash // $ZERO };
+    return { count => scalar(@since), hash => @since ? hash(join("\n", @since)) : $ZERO };
 }
 
 my sub new_chain () {
@@ -413,8 +417,7 @@ sub events ($limit = 200) {
     local $@;
     my @events;
     for my $file (reverse files()) {
-        my ($lines) = $file->{lines}->();
-        for my $raw (reverse @$lines) {
+        for my $raw (reverse lines($file)) {
             return \@events if @events >= $limit;
             my $line = parse($raw) or next;
             push @events, event($line);
@@ -499,7 +502,7 @@ sub read_anchors ($text, $from) {
 sub verify (@more) {
     require PVE::Escrow::Evidence::Check;
     my $found = PVE::Escrow::Evidence::Check::run(node(), anchors(), @more);
-    return { %$found, head => head() };
+    return { %$found, head => scalar(head()) };
 }
 
 1;

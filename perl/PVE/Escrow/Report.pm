@@ -57,7 +57,7 @@ body { font: 15px/1.45 system-ui, sans-serif; color: #1a1a1a; background: #fff; 
 h1 { font-size: 1.6em; margin-bottom: 0 } h2 { font-size: 1.2em; margin: 1.8em 0 .4em; border-bottom: 2px solid #1a1a1a }
 table { border-collapse: collapse; width: 100% } caption { text-align: left; padding: .4em 0; font-weight: 600 }
 th, td { text-align: left; vertical-align: top; padding: .25em .6em .25em 0; border-bottom: 1px solid #ccc }
-th { white-space: nowrap } code { font: .87em monospace; overflow-wrap: anywhere } .when { white-space: nowrap }
+th { white-space: nowrap } code { font: .87em monospace; overflow-wrap: anywhere } .when, .short { white-space: nowrap }
 .word { display: inline-block; padding: 0 .5em; border: 1px solid #777; border-radius: .3em; white-space: nowrap }
 .good { background: #d9f2d9; border-color: #1b6e1b; color: #124a12 }
 .warning { background: #fff0c2; border-color: #8a6100; color: #5c4100 }
@@ -83,6 +83,12 @@ my sub word ($word) {
 
 my sub code ($text) {
     return defined($text) ? \('<code>' . escape($text) . '</code>') : '';
+}
+
+my sub short ($fingerprint) {
+    return '' if !defined($fingerprint);
+    return \(
+        '<code class="short">' . escape(PVE::Escrow::Records::short($fingerprint)) . '</code>');
 }
 
 # of the records, or in seconds
@@ -119,11 +125,18 @@ my sub section ($title, $code) {
     return '<section><h2>' . escape($title) . "</h2>\n$content</section>\n";
 }
 
+my sub has_key ($storeid) {
+    return PVE::Escrow::Storage::is_there(PVE::Escrow::Storage::key_file($storeid))
+        || PVE::Escrow::Storage::config($storeid)->{'encryption-key'};
+}
+
 # storage => what was measured of it; nothing if it never was
 my sub states () {
     my $can_tell = eval { require PVE::Escrow::State; 1 };
-    return { map { $_ => ($can_tell ? PVE::Escrow::State::get($_) : undef) // {} }
-            PVE::Escrow::Storage::ids() };
+    return {
+        map { $_ => ($can_tell ? PVE::Escrow::State::get($_) : undef) // {} }
+        grep { has_key($_) } PVE::Escrow::Storage::ids()
+    };
 }
 
 my sub storages () {
@@ -137,7 +150,7 @@ my sub storages () {
                 word($status->{level} // $LEVEL->{ $status->{state} } // 'critical'),
                 word($status->{state}),
                 $status->{verdict} // $status->{text},
-                code(defined($key) ? PVE::Escrow::Records::short($key) : undef),
+                short($key),
             ]
         } map { PVE::Escrow::Status::get($_, PVE::Escrow::Storage::config($_)) }
             PVE::Escrow::Storage::ids(),
@@ -148,11 +161,7 @@ my sub keys_table ($keys) {
     return table(
         [qw(Key State Storages Seals Kept Fingerprint)],
         map { [
-            code(
-                defined($_->{fingerprint})
-                ? PVE::Escrow::Records::short($_->{fingerprint})
-                : undef
-            ),
+            short($_->{fingerprint}),
             word($_->{state}),
             join(', ', $_->{storages}->@*),
             $_->{seals},
@@ -167,18 +176,18 @@ my sub seals ($keys) {
     for my $fingerprint (map { $_->{fingerprint} // () } @$keys) {
         my $record = eval { PVE::Escrow::Records::get($fingerprint) };
         push @rows, [
-            code(PVE::Escrow::Records::short($fingerprint)),
+            short($fingerprint),
             word('error'), $@,
         ] if !$record && $@;
         for my $seal (map { PVE::Escrow::Status::seal_row($_) }
             ($record // { seals => [] })->{seals}->@*) {
             push @rows, [
-                code(PVE::Escrow::Records::short($fingerprint)),
+                short($fingerprint),
                 word($seal->{state}),
                 $seal->{label},
                 code($seal->{id}),
                 $seal->{by},
-                map { when ($seal->{$_}) }
+                map { at_time($seal->{$_}) }
                     qw(created confirmed last-verified superseded dropped),
             ];
         }
@@ -200,8 +209,8 @@ my sub proofs ($states) {
             my $key = $done ? $done->{fingerprint} : undef;
             push @rows, $done
                 ? [
-                    $storeid, $kind, word($done->{result}), when ($done->{time}), $done->{user},
-                    code(defined($key) ? PVE::Escrow::Records::short($key) : undef),
+                    $storeid, $kind, word($done->{result}), at_time($done->{time}), $done->{user},
+                    short($key),
                     $done->{snapshots}, $done->{bytes}, $done->{text},
                 ]
                 : [$storeid, $kind, word('missing'), '', '', '', '', '', 'There was none.'];
@@ -218,20 +227,20 @@ my sub coverage_of ($storeid, $coverage) {
         if !$coverage || !defined($coverage->{time});
     my $plain = $coverage->{plain} // 0;
     my $text =
-        "$coverage->{snapshots} snapshots; not encrypted: $plain; without a copy of the key for the master key: "
+        "$coverage->{snapshots} snapshots; not encrypted: $plain; without their key under a master key: "
         . ($coverage->{'without-rsa'} // 0) . '.';
     return paragraph(\(
               '<b>Storage '
             . escape($storeid)
             . '</b>, asked '
-            . when ($coverage->{time})->$* . ': '
+            . at_time($coverage->{time})->$* . ': '
             . escape($text)
             . ($plain ? ' ' . ${ word('warning') } . ' plaintext snapshots' : '')
     ))
         . table(
             [qw(Key State Snapshots Newest)],
             map { [
-                code($_->{fingerprint}), word($_->{state}), $_->{snapshots}, when ($_->{newest})
+                code($_->{fingerprint}), word($_->{state}), $_->{snapshots}, at_time($_->{newest})
             ] } ($coverage->{keys} // [])->@*,
         );
 }
@@ -247,7 +256,7 @@ my sub copies ($states) {
         my $copies = $states->{$storeid}->{copies};
         push @rows, map { [
             $storeid, $_->{storage}, word($_->{result}), $_->{outside} ? 'yes' : 'no',
-            when ($_->{time}), $_->{text},
+            at_time($_->{time}), $_->{text},
         ] } ref($copies) eq 'ARRAY' ? @$copies : ();
     }
     return table(
@@ -284,16 +293,12 @@ my sub events () {
         [qw(Line Time User Event Result Storage Key Text)],
         map { [
             $_->{line},
-            when ($_->{time}),
+            at_time($_->{time}),
             $_->{user},
             $_->{event},
             word($_->{result}),
             $_->{storage},
-            code(
-                defined($_->{fingerprint})
-                ? PVE::Escrow::Records::short($_->{fingerprint})
-                : undef
-            ),
+            short($_->{fingerprint}),
             $_->{text},
         ] } PVE::Escrow::Evidence::events($EVENTS)->@*,
     );

@@ -54,23 +54,34 @@ my sub range ($first, $last) {
     return $first == $last ? "line $first" : "lines $first to $last";
 }
 
+my sub missing ($first, $last, $where = '') {
+    return range($first, $last) . $where . ($first == $last ? ' is' : ' are') . ' missing';
+}
+
 my sub check_numbering ($check, @files) {
     my $expected = 1;
     for my $file (grep { $_->{number} } @files) {
         my $number = $file->{number};
         my $base = $file->{path} =~ s/[0-9]+\z//r;
-        damage($check, "$base$_ was removed") for $expected .. $number - 1;
+        my $last = $number - 1;
+        damage(
+            $check,
+            $expected == $last
+            ? "$base$last was removed"
+            : "$base$expected to $last were removed"
+        ) if $expected <= $last;
         $expected = $number + 1;
     }
     return;
 }
 
-my sub keep_for_anchors ($check, $where, $hash) {
+my sub keep_for_anchors ($check, $where) {
     my $chain = $check->{chain} // return;
     my $known = $check->{chains}->{$chain};
     my $number = $check->{number};
     $known->{last} = $number if $number > $known->{last};
-    $known->{lines}->{$number} = { hash => $hash, where => $where } if $known->{wanted}->{$number};
+    $known->{lines}->{$number} = { hash => $check->{previous}, where => $where }
+        if $known->{wanted}->{$number};
     return;
 }
 
@@ -88,7 +99,7 @@ my sub begin_chain ($check, $line, $where) {
                 . short($check->{chain})
                 . ': was a backup of the log restored?',
         );
-        $check->@{qw(number previous torn where)} = (0, $ZERO, [], undef);
+        $check->@{qw(number previous since torn)} = (0, $ZERO, [], []);
     }
     $check->{chain} = $line->{chain};
     $check->{chains}->{ $line->{chain} }->{last} //= 0;
@@ -98,17 +109,19 @@ my sub begin_chain ($check, $line, $where) {
 my sub check_number ($check, $line, $where) {
     my $expected = $check->{number} + 1;
     if ($line->{n} > $expected) {
-        damage($check, "$where: " . range($expected, $line->{n} - 1) . ' before it are missing');
+        damage($check, "$where: " . missing($expected, $line->{n} - 1, ' before it'));
     } elsif ($line->{n} < $expected) {
         damage(
             $check,
             "$where has number $line->{n}, where $expected is expected: lines were put in, or written twice"
         );
     } elsif ($line->{previous} ne $check->{previous}) {
+        my @since = $check->{since}->@*;
+        my $others = @since > 1 ? ", or one of the lines from $since[0]->{where} on" : '';
         damage(
             $check,
-            defined($check->{where})
-            ? "$check->{where} was edited: its hash is not the one that the next line has"
+            @since
+            ? "$since[-1]->{where} was edited$others: the next line has another hash"
             : "$where is the first line, and says that there was another before it",
         );
     } else {
@@ -119,24 +132,26 @@ my sub check_number ($check, $line, $where) {
 }
 
 my sub check_line ($check, $raw, $where) {
-    my $hash = PVE::Escrow::Evidence::hash($raw);
     my $line = PVE::Escrow::Evidence::parse($raw);
     if ($line) {
         begin_chain($check, $line, $where) if $line->{chain} ne ($check->{chain} // '');
         check_number($check, $line, $where);
-        note($check,
-                  "$where: before it, "
+        note(
+            $check,
+            "$where: before it, "
                 . plural($line->{unwritten}, 'event')
-                . ' could not be written')
-            if ($line->{unwritten} // '') =~ m/^[1-9][0-9]*\z/;
-        $check->@{qw(number torn)} = ($line->{n}, []);
+                . ' could not be written'
+        ) if ($line->{unwritten} // '') =~ m/^[1-9][0-9]*\z/;
+        $check->@{qw(number since torn)} = ($line->{n}, [], []);
     } else {
         $check->{number}++;
         push $check->{torn}->@*, $where;
     }
-    $check->@{qw(previous where)} = ($hash, $where);
+    push $check->{since}->@*, { raw => $raw, where => $where };
+    $check->{previous} =
+        PVE::Escrow::Evidence::hash(join("\n", map { $_->{raw} } $check->{since}->@*));
     $check->{count}++;
-    keep_for_anchors($check, $where, $hash);
+    keep_for_anchors($check, $where);
     return;
 }
 
@@ -154,9 +169,7 @@ my sub check_cut ($check, $last, @anchors) {
             . " knows of "
             . plural($most->{count}, 'line')
             . ", and there are $last: "
-            . range($last + 1, $most->{count})
-            . ($last + 1 == $most->{count} ? ' is' : ' are')
-            . ' missing',
+            . missing($last + 1, $most->{count}),
     );
     return;
 }
@@ -237,15 +250,16 @@ my sub summary ($check, $anchors) {
 sub run ($node, @anchors) {
     my $check = {
         chains => {}, count => 0, damages => [], notes => [], number => 0, previous => $ZERO,
+        since => [],
         torn => [],
     };
     my $by_chain = sort_anchors($check, $node, @anchors);
     my @files = PVE::Escrow::Evidence::files();
     check_numbering($check, @files);
     for my $file (@files) {
-        my ($lines) = $file->{lines}->();
         my $number = 0;
-        check_line($check, $_, "$file->{path} line " . ++$number) for @$lines;
+        check_line($check, $_, "$file->{path} line " . ++$number)
+            for PVE::Escrow::Evidence::lines($file);
     }
     note($check, "$_ is torn: writing it was cut short. The next event goes on from it")
         for $check->{torn}->@*;
