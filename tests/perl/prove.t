@@ -30,6 +30,9 @@ my $LIVE =
 my $OTHER_SHORT = '7d:34:d4:ed:c3:20:5d:a3';
 my $SECRET = 'the-secret-of-the-server';
 
+# nobody else's
+$ENV{TMPDIR} = '/run/tmp'; ## no critic (RequireLocalizedPunctuationVars)
+
 # what is told in passing is not for the log of the tests
 open(STDERR, '>', '/dev/null') if !$ENV{SHOW};
 
@@ -45,7 +48,7 @@ my sub set_up (%options) {
     );
     put_key('vault', $options{key} // 'live.enc');
     spew('/etc/pve/priv/storage/vault.pw', "$SECRET\n");
-    File::Path::make_path('/run/client');
+    File::Path::make_path('/run/client', '/run/tmp');
     spew('/run/client/log', '');
     return;
 }
@@ -75,9 +78,25 @@ my sub task_log () {
     return defined($newest) ? slurp($newest) : '';
 }
 
+# the real ones go on after the call
+my sub task ($path, $param = {}) {
+    my $upid = as_root('POST', $path, $param);
+    for (1 .. 3000) {
+        last if task_log() =~ m/^TASK /m || is_double();
+        Time::HiRes::sleep(0.02);
+    }
+    return $upid;
+}
+
 my sub proof (%param) {
-    as_root('POST', 'vault/escrow/prove', \%param);
+    unlink(map { m/^(.*)$/ } glob('/var/log/pve/tasks/*escrow* /var/log/pve/tasks/*/*escrow*'));
+    task('vault/escrow/prove', \%param);
     return PVE::Escrow::State::get('vault')->{ defined($param{code}) ? 'drill' : 'proof' };
+}
+
+my sub look () {
+    unlink(map { m/^(.*)$/ } glob('/var/log/pve/tasks/*escrow* /var/log/pve/tasks/*/*escrow*'));
+    return task('vault/escrow/coverage');
 }
 
 my sub sealed () {
@@ -88,10 +107,12 @@ my sub sealed () {
 
 my sub left_behind () {
     opendir(my $dh, '/proc') or die "/proc: $!\n";
-    my @lines = map { m/^(\d+)$/ && $1 != $$ ? eval { slurp("/proc/$1/cmdline") } // () : () }
-        readdir($dh);
+    my $ours = readlink('/proc/self/ns/mnt');
+    my @pids = grep { $_ != $$ && (readlink("/proc/$_/ns/mnt") // '') eq $ours }
+        map { m/^(\d+)$/ } readdir($dh);
+    my @lines = map { eval { slurp("/proc/$_/cmdline") } // () } @pids;
     my @running = grep { m/proxmox-backup-client|^sleep\0600/ } @lines;
-    return (@running, glob('/tmp/pve-escrow.*'), glob('/run/pve-escrow/recover*'));
+    return (@running, glob('/run/tmp/*'), glob('/run/pve-escrow/recover*'));
 }
 
 subtest 'a proof' => sub {
@@ -204,7 +225,7 @@ subtest 'the datastore is on this node' => sub {
         is(scalar(calls()), 0, 'without the client');
     }
     my $coverage = do {
-        as_root('POST', 'vault/escrow/coverage');
+        look();
         as_root('GET', 'vault/escrow/coverage');
     };
     is($coverage->{snapshots}, 8, 'coverage too');
@@ -229,6 +250,10 @@ subtest 'cancelled' => sub {
     ok($worker, 'it hangs') or return;
     kill('TERM', -$worker);
     waitpid($pid, 0);
+    for (1 .. 500) {
+        last if task_log() =~ m/^TASK /m && !left_behind();
+        Time::HiRes::sleep(0.02);
+    }
     like(task_log(), qr/^TASK (?:ERROR: )?.*(?:stopped on request|received interrupt)/m, 'it ends');
     is_deeply([left_behind()], [], 'no child and no file is left');
     is(PVE::Escrow::State::get('vault')->{proof}, undef, 'and no result');
@@ -237,7 +262,7 @@ subtest 'cancelled' => sub {
 subtest 'coverage' => sub {
     set_up();
     is_deeply(as_root('GET', 'vault/escrow/coverage'), {}, 'nobody has looked yet');
-    as_root('POST', 'vault/escrow/coverage');
+    look();
     my $coverage = as_root('GET', 'vault/escrow/coverage');
     is($coverage->{snapshots}, 8, 'all namespaces');
     is($coverage->{plain}, 1, 'one without a key');
@@ -258,6 +283,15 @@ subtest 'coverage' => sub {
     is($status->{level}, 'warning', 'then it is less bad');
     like($status->{verdict}, qr/on this cluster only|guard/, 'and something else is to be done');
 
+    # a list that can't be understood is no empty one
+    client('list.json', '[{"backup-type":"ct","backup-id":7}]');
+    look();
+    my @reasons = as_root('GET', 'vault/escrow/status')->{reasons}->@*;
+    ok((grep { $_->{id} eq 'blind-coverage' } @reasons), 'what could not be read is told');
+    client('list.json', undef);
+
+    look();
+
     # neither a key file nor storage.cfg says which key it was
     storage_cfg(vault => { username => 'lab@pbs!golden' });
     put_key('vault', 'vienna.enc');
@@ -276,7 +310,7 @@ subtest 'coverage' => sub {
 
     client('snapshot', 'unreachable');
     my $before = PVE::Escrow::State::get('vault');
-    eval { as_root('POST', 'vault/escrow/coverage') };
+    look();
     is_deeply(PVE::Escrow::State::get('vault'), $before, 'a server that is down changes nothing');
     like(task_log(), qr/Connection refused/, 'but is named');
 };
@@ -290,7 +324,7 @@ subtest 'who may' => sub {
         acl:1:/storage/vault:admin@pve:PVEDatastoreAdmin:
         END
     my $seal = sealed();
-    as_root('POST', 'vault/escrow/coverage');
+    look();
     my $prove = sub ($user, %param) {
         return error_of(sub { call($user, 'POST', 'vault/escrow/prove', \%param) });
     };

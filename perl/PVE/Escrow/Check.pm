@@ -178,7 +178,8 @@ my sub storages ($config) {
                 map { $found->{$_} ? ($_ => $found->{$_}) : () } qw(coverage proof)
             };
             print $found->{said} =~ s/^/$storeid: /gmr if defined($found->{said});
-            say "$storeid: " . ($found->{error} // "$found->{coverage}->{snapshots} snapshots");
+            my $count = ($found->{coverage} // {})->{snapshots};
+            say "$storeid: " . ($found->{error} // "$count snapshots");
         },
     );
     PVE::Escrow::State::set_all({ map { $members{$_}->%* ? ($_ => $members{$_}) : () } keys %members });

@@ -116,8 +116,8 @@ my sub first_trouble ($report) {
 }
 
 my sub summary ($report) {
-    my $totals = $report->{totals};
-    my $done = count($totals->{valid}, 'snapshot') . ", $totals->{bytes} bytes decrypted";
+    my ($valid, $bytes) = $report->{totals}->@{qw(valid bytes)};
+    my $done = count($valid, 'snapshot') . ", $bytes bytes decrypted";
     return $done if $report->{result} eq 'valid';
     return "$done; " . first_trouble($report);
 }

@@ -90,6 +90,19 @@ my sub of_coverage ($status, $state, $context) {
         "pveescrow coverage $storeid",
     ) if !defined($coverage->{time});
     my @reasons;
+    push @reasons,
+        reason(
+            'blind-coverage',
+            'warning',
+            "$coverage->{unreadable} snapshots or namespaces could not be read when the server was asked for keys.",
+            "pveescrow coverage $storeid",
+        ) if $coverage->{unreadable};
+    push @reasons,
+        reason(
+            'nameless', 'warning',
+            "$coverage->{nameless} encrypted snapshots do not say which key they need: their manifests were changed.",
+            "pveescrow coverage $storeid",
+        ) if $coverage->{nameless};
     for my $key (PVE::Escrow::Coverage::short_of_keys($coverage)) {
         my $short = PVE::Escrow::Records::short($key->{fingerprint});
         my $needed = "$key->{snapshots} snapshots need key $short";
