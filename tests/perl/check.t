@@ -181,12 +181,14 @@ subtest 'ages' => sub {
     as_root('POST', 'vault/escrow/confirm', { id => $seal->{id}, code => $seal->{code} });
     as_root('POST', 'vault/escrow/prove', { code => $seal->{code} });
     my $result = check();
-    is(ids($result->{problems}) =~ s/doctor: .*//r, '', 'nothing at first') or diag(explain($result));
+    is(ids($result->{problems}) =~ s/doctor: .*//r, '', 'nothing at first')
+        or diag(explain($result));
     notifications();
     $later += 181 * $DAY;
     unlike(ids(check()->{problems}), qr/old-proof/, 'a proof is made in time');
     my ($sent) = notifications();
-    like($sent->{body}, qr/notice: vault: The last drill was 181 days ago/, 'a drill is for a person');
+    like($sent->{body}, qr/notice: vault: The last drill was 181 days ago/,
+        'a drill is for a person');
     is($sent->{severity}, 'info', 'and no alarm');
 
     as_root('PUT', 'escrow/config', { delete => 'copies' });
@@ -238,13 +240,19 @@ subtest 'a daemon without the guard' => sub {
 
 subtest 'one node for all' => sub {
     set_up();
-    spew('/etc/pve/priv/escrow/check.json', JSON::encode_json({ node => 'other', started => time() - 3600, finished => time() - 3500 }));
+    spew(
+        '/etc/pve/priv/escrow/check.json',
+        JSON::encode_json(
+            { node => 'other', started => time() - 3600, finished => time() - 3500 }
+        )
+    );
     check(scheduled => 1);
     is_deeply([notifications()], [], 'another node has done it');
     ok(!defined(PVE::Escrow::State::get('vault')->{coverage}), 'so the server is not asked');
     check();
     is(scalar(notifications()), 1, 'unless a person wants to know');
-    spew('/etc/pve/priv/escrow/check.json', JSON::encode_json({ node => 'other', started => time() - 4 * 3600 }));
+    spew('/etc/pve/priv/escrow/check.json',
+        JSON::encode_json({ node => 'other', started => time() - 4 * 3600 }));
     $later += 3600;
     my $before = length(slurp('/run/client/log'));
     check(scheduled => 1);
@@ -273,14 +281,17 @@ subtest 'metrics' => sub {
     is((stat('/run/pve-escrow/metrics.prom'))[2] & oct(777), oct(644), 'others may read it');
     is((stat('/run/pve-escrow'))[2] & oct(777), oct(711), 'and it alone');
     my %types;
+
     for my $line (split(m/\n/, $text)) {
-        like($line, qr/^(?:# (?:HELP|TYPE) \w+ .+|\w+(?:\{(?:\w+="[^"]*",?)+\})? [0-9.]+)$/, $line);
+        like($line, qr/^(?:# (?:HELP|TYPE) \w+ .+|\w+(?:\{(?:\w+="[^"]*",?)+\})? [0-9.]+)$/,
+            $line);
     }
 };
 
 subtest 'many storages, one at a time would be slow' => sub {
     set_up();
-    my %stores = map { ("s$_" => { username => 'lab@pbs!golden', 'encryption-key' => $LIVE }) } 1 .. 12;
+    my %stores =
+        map { ("s$_" => { username => 'lab@pbs!golden', 'encryption-key' => $LIVE }) } 1 .. 12;
     storage_cfg(%stores);
     for my $storeid (keys %stores) {
         put_key($storeid);
@@ -289,7 +300,8 @@ subtest 'many storages, one at a time would be slow' => sub {
     check();
     my @seen = grep { defined(PVE::Escrow::State::get($_)->{coverage}) } sort keys %stores;
     is(scalar(@seen), 12, 'all were looked at');
-    is(scalar(grep { PVE::Escrow::State::get($_)->{proof}->{result} eq 'valid' } @seen), 12, 'and proven');
+    is(scalar(grep { PVE::Escrow::State::get($_)->{proof}->{result} eq 'valid' } @seen), 12,
+        'and proven');
 };
 
 done_testing();

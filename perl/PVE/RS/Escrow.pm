@@ -175,12 +175,10 @@ my sub wrap ($name, $operation) {
 
 load();
 
-for my $name (
-    qw(
+for my $name (qw(
     authenticate coverage create find fingerprint inspect install prove read_code remote_coverage remote_prove
     sign unwrap verify
-    )
-) {
+)) {
     no strict 'refs';
     no warnings qw(prototype redefine);
     my $operation = \&{"PVE::RS::Escrow::$name"};

@@ -76,7 +76,7 @@ sub fork_worker ($self, $type, $id, $user, $function, $background = 0) {
         $SIG{INT} = $SIG{QUIT} = $SIG{TERM} = sub { die "received interrupt\n" };
         open(STDOUT, '>>', task_log($upid)) or POSIX::_exit(1);
         open(STDERR, '>&', \*STDOUT) or POSIX::_exit(1);
-        $| = 1; ## no critic (RequireLocalizedPunctuationVars)
+        $| = 1;            ## no critic (RequireLocalizedPunctuationVars)
         my $error = eval { $function->($upid); 1 } ? '' : $@;
         print STDERR "TASK " . status($self, $error) . "\n";
         POSIX::_exit($error ? 1 : 0);
