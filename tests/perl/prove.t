@@ -106,14 +106,17 @@ my sub sealed () {
     return $seal;
 }
 
-my sub left_behind () {
+# of this test: others may run at the same time
+my sub processes () {
     opendir(my $dh, '/proc') or die "/proc: $!\n";
     my $ours = readlink('/proc/self/ns/mnt');
-    my @pids = grep { $_ != $$ && (readlink("/proc/$_/ns/mnt") // '') eq $ours }
+    return map { [$_ => eval { slurp("/proc/$_/cmdline") } // ''] }
+        grep { $_ != $$ && (readlink("/proc/$_/ns/mnt") // '') eq $ours }
         map { m/^(\d+)$/ } readdir($dh);
-    my @lines = map {
-        eval { slurp("/proc/$_/cmdline") } // ()
-    } @pids;
+}
+
+my sub left_behind () {
+    my @lines = map { $_->[1] } processes();
     my @running = grep { m/proxmox-backup-client|^sleep\0600/ } @lines;
     return (@running, glob('/run/tmp/*'), glob('/run/pve-escrow/recover*'));
 }
@@ -254,10 +257,7 @@ subtest 'cancelled' => sub {
     my $worker;
     for (1 .. 500) {
         my @running = grep { m/restore/ } left_behind();
-        ($worker) = grep {
-            (eval { slurp("/proc/$_/cmdline") } // '') =~ m/^task UPID/
-        }
-            map { m{^/proc/(\d+)$} } glob('/proc/[0-9]*');
+        ($worker) = map { $_->[1] =~ m/^task UPID/ ? $_->[0] : () } processes();
         last if @running && $worker;
         Time::HiRes::sleep(0.02);
     }
