@@ -251,14 +251,13 @@ my sub severity ($worse) {
 my sub notify ($worse, $repaired, $problems) {
     return if !@$worse && !@$repaired;
     require PVE::Notify;
-    my $head = PVE::Escrow::Evidence::head();
     my $data = {
         worse => $worse,
         repaired => $repaired,
         open => scalar(keys %$problems),
         summary => @$worse ? $worse->[0]->{text} : "repaired: $repaired->[0]->{text}",
         node => PVE::INotify::nodename(),
-        evidence => $head ? "$head->{node} $head->{count} $head->{hash}" : 'none',
+        evidence => PVE::Escrow::Evidence::head_text(),
     };
     my $fields = { type => 'pve-escrow', hostname => PVE::INotify::nodename() };
     PVE::Notify->can(severity($worse))->('pve-escrow-check', $data, $fields);
