@@ -225,7 +225,7 @@ subtest 'a master key' => sub {
     $result = check();
     isnt(ids($result->{worse}), '', 'another one is told too');
     my @changes = split(m/\n/, slurp('/var/log/pve-escrow/evidence.jsonl'));
-    is(scalar(grep { m/master key changed/ } @changes), 2, 'evidence has both');
+    is(scalar(grep { m/master-key-changed/ } @changes), 2, 'evidence has both');
 };
 
 subtest 'a daemon without the guard' => sub {
@@ -235,7 +235,20 @@ subtest 'a daemon without the guard' => sub {
     PVE::Cluster::broadcast_node_kv('pve-escrow', '{"time":0,"daemons":{}}');
     my $result = run_check();
     like(ids($result->{worse}), qr/^guard-node /m, 'is told');
-    like(slurp('/var/log/pve-escrow/evidence.jsonl'), qr/guard missing/, 'evidence has it');
+    like(slurp('/var/log/pve-escrow/evidence.jsonl'), qr/guard-missing/, 'evidence has it');
+};
+
+subtest 'evidence that was rewritten' => sub {
+    set_up();
+    sealed();
+    check();
+    notifications();
+    my $file = '/var/log/pve-escrow/evidence.jsonl';
+    my $lines = slurp($file);
+    spew($file, $lines =~ s/"created"/"verified"/r);
+    my $result = check();
+    like(ids($result->{worse}), qr/^evidence of /, 'is told');
+    like((notifications())[0]->{body}, qr/line 1 was edited/, 'with what is wrong');
 };
 
 subtest 'one node for all' => sub {

@@ -268,8 +268,8 @@ my sub notify ($worse, $repaired, $problems) {
 my sub leave_evidence ($worse) {
     for my $problem (@$worse) {
         my $event =
-              $problem->{id} =~ m/^guard-/ ? 'guard missing'
-            : $problem->{id} =~ m/: master-key-/ ? 'master key changed'
+              $problem->{id} =~ m/^guard-/ ? 'guard-missing'
+            : $problem->{id} =~ m/: master-key-/ ? 'master-key-changed'
             : next;
         PVE::Escrow::Evidence::add($event, text => $problem->{text}, result => $problem->{level});
     }
@@ -285,23 +285,32 @@ my sub tell_all ($problems) {
     return ($worse, $repaired);
 }
 
+# what is wrong with the evidence of this node
 my sub of_this_node () {
     say for PVE::Escrow::Records::reconcile();
-    eval { PVE::Escrow::Evidence::anchor(); 1 } or warn "evidence is not anchored: $@";
     my $chain = PVE::Escrow::Evidence::verify();
     say "evidence of this node: $chain->{result}, $chain->{lines} lines";
     say "  $_" for $chain->{findings}->@*;
-    return;
+    eval { PVE::Escrow::Evidence::anchor(); 1 } or warn "evidence is not anchored: $@";
+    return if $chain->{result} eq 'ok';
+    my $node = PVE::INotify::nodename();
+    return {
+        id => "evidence of $node",
+        level => 'warning',
+        text => "The evidence of node $node was cut or rewritten: $chain->{findings}->[0]",
+        next => 'pveescrow evidence --verify',
+    };
 }
 
 sub run ($options) {
-    of_this_node();
+    my $damaged = of_this_node();
     my $config = PVE::Escrow::Config::get();
     my $is_mine = claim($options->{scheduled});
     say 'Another node has looked at the storages of late.' if !$is_mine;
     my $errors = $is_mine ? storages($config) : {};
     copies() if $is_mine;
     my ($rows, $problems) = problems($errors);
+    $problems->{ $damaged->{id} } = $damaged if $damaged;
     my ($worse, $repaired) = $is_mine ? tell_all($problems) : ([], []);
     PVE::Escrow::Metrics::write($rows);
     release() if $is_mine;
