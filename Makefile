@@ -2,10 +2,13 @@
 # make check  every test
 # make bench  how fast, as ratios measured in one run
 # make fuzz   the fuzz targets, FUZZ_SECONDS each
+# make deb    packages for this release of Debian; make deb-trixie for Debian 13; make check-deb tests both
 
 CARGO ?= cargo
 CARGO_FLAGS ?= --locked
 FUZZ_SECONDS ?= 600
+PACKAGE := target/package
+VENDOR := $(PACKAGE)/vendor.tar.xz
 PERL_MODULES := $(shell find perl tests/pve -name '*.pm') $(wildcard perl/bin/*)
 PERL_FILES := $(PERL_MODULES) $(shell find tests/lib -name '*.pm') $(shell find tests/perl -name '*.t') \
     tests/demo.pl tests/schema.pl tests/bench tests/bench-pve
@@ -86,6 +89,29 @@ bench: setup
 .PHONY: fuzz
 fuzz: setup
 	rust/escrow/fuzz/run $(FUZZ_SECONDS)
+
+# All crates that the packages are built from, for machines without a network.
+.PHONY: vendor
+vendor: $(VENDOR)
+
+$(VENDOR): Cargo.toml Cargo.lock $(wildcard rust/*/Cargo.toml) debian/vendor
+	tests/setup
+	debian/vendor $@
+
+# Without Proxmox' perlmod and proxmox-schema these are packages for trying out: they say so, and doctor does.
+.PHONY: deb
+deb: $(VENDOR)
+	tests/package/setup
+	debian/build $(VENDOR) $(PACKAGE)/work $(PACKAGE)/$(shell . /etc/os-release && echo $$VERSION_CODENAME)
+
+.PHONY: deb-trixie
+deb-trixie: $(VENDOR)
+	tests/package/setup
+	tests/package/build-in-chroot trixie $(VENDOR) $(PACKAGE)
+
+.PHONY: check-deb
+check-deb: deb
+	tests/package/check $(VENDOR) $(PACKAGE)
 
 .PHONY: clean
 clean:
