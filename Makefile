@@ -109,6 +109,20 @@ deb-trixie: $(VENDOR)
 	tests/package/setup
 	tests/package/build-in-chroot trixie $(VENDOR) $(PACKAGE)
 
+# After a change of Cargo.lock: whose crates are inside, under which licence.
+.PHONY: copyright
+copyright: $(VENDOR)
+	rm -rf $(PACKAGE)/vendor
+	tar -C $(PACKAGE) -xf $(VENDOR)
+	debian/copyright-of-crates $(PACKAGE)/vendor >$(PACKAGE)/copyright
+	mv $(PACKAGE)/copyright debian/copyright
+
+# Two builds, in different places, have to be the same byte for byte.
+.PHONY: check-reproducible
+check-reproducible: $(VENDOR)
+	tests/package/setup
+	tests/package/reproducible $(VENDOR) $(PACKAGE)
+
 .PHONY: check-deb
 check-deb: deb
 	tests/package/check $(VENDOR) $(PACKAGE)
