@@ -11,7 +11,7 @@ PACKAGE := target/package
 VENDOR := $(PACKAGE)/vendor.tar.xz
 PERL_MODULES := $(shell find perl tests/pve -name '*.pm') $(wildcard perl/bin/*)
 PERL_FILES := $(PERL_MODULES) $(shell find tests/lib -name '*.pm') $(shell find tests/perl -name '*.t') \
-    tests/demo.pl tests/schema.pl tests/bench tests/bench-pve
+    tests/demo.pl tests/schema.pl docs/api.pl debian/copyright-of-crates $(wildcard tests/package/*.t) tests/bench tests/bench-pve
 
 .PHONY: all
 all: build
@@ -71,6 +71,10 @@ schema: build-all
 tidy:
 	perltidy --profile=.perltidyrc -b -bext=/ $(PERL_FILES)
 	$(CARGO) fmt --all
+
+.PHONY: docs
+docs:
+	docs/api.pl >docs/api.md
 
 # Licences, bans and sources, without a network. cargo-deny 0.18 is the last that builds with Rust 1.85.
 .PHONY: deny
