@@ -689,8 +689,7 @@ my sub printer (@columns) {
         binmode(STDOUT, ':encoding(UTF-8)');
         my $flat = sub ($row) {
             return {
-                map { $_ => ref($row->{$_}) ? join(',', $row->{$_}->@*) : $row->{$_} }
-                    keys %$row
+                map { $_ => ref($row->{$_}) ? join(',', $row->{$_}->@*) : $row->{$_} } @columns
             };
         };
         table([map { $flat->($_) } @$data], @columns);
