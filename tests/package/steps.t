@@ -68,24 +68,30 @@ my sub installed_version ($name) {
 my sub kept_files () {
     my %files;
     File::Find::find(
-        { no_chdir => 1, wanted => sub {
-            $files{$_} = Digest::SHA->new(256)->addfile($_)->hexdigest if -f && m{/kept/|/records/|/[0-9a-f]{64}\.json$};
-        } },
+        {
+            no_chdir => 1,
+            wanted => sub {
+                $files{$_} = Digest::SHA->new(256)->addfile($_)->hexdigest
+                    if -f && m{/kept/|/records/|/[0-9a-f]{64}\.json$};
+            }
+        },
         grep { -d } $STATE, $RECORDS,
     );
     return \%files;
 }
 
+my $ELSEWHERE =
+    qr{^/(?:proc|sys|dev|packages|src|tmp|run|var/(?:cache|log|lib/(?:apt|dpkg|systemd)))$};
+
 my sub all_files () {
     my @files;
-    File::Find::find(
-        { no_chdir => 1, wanted => sub {
-            $File::Find::prune = 1, return if m{^/(?:proc|sys|dev|packages|src|tmp|run)$} || m{^/var/(?:cache|log|lib/(?:apt|dpkg|systemd))$};
-            push @files, $_;
-        } },
-        '/',
-    );
-    return [sort @files];
+    my $wanted = sub {
+        $File::Find::prune = m/$ELSEWHERE/;
+        push @files, $_ if !$File::Find::prune;
+    };
+    File::Find::find({ no_chdir => 1, wanted => $wanted }, '/');
+    @files = sort @files;
+    return \@files;
 }
 
 my sub verify_all ($step) {
@@ -135,20 +141,27 @@ my sub works ($step) {
     subtest "pve-escrow works: $step" => sub {
         is(storage_loads($step), 'loaded', 'without a word');
         my $installed = installed_version('pve-escrow') =~ s/\+.*//r;
-        my $version = JSON::decode_json(ok_run('version', qw(pveescrow version --output-format json)));
+        my $version =
+            JSON::decode_json(ok_run('version', qw(pveescrow version --output-format json)));
         like($version->{version}, qr/^[0-9.]+$/, 'the library says its version');
-        is($version->{version}, $installed, 'which is that of the package') if $step !~ m/previous|older/;
+        is($version->{version}, $installed, 'which is that of the package')
+            if $step !~ m/previous|older/;
         my ($said) = run(qw(pveescrow doctor --output-format json));
         my ($library) = grep { $_->{check} eq 'library' } eval { JSON::decode_json($said)->@* };
-        like($library->{text}, qr/^version \Q$version->{version}\E, perlmod (?:real|stand-in)/, 'doctor answers')
-            or diag($said);
+        like(
+            $library->{text}, qr/^version \Q$version->{version}\E, perlmod (?:real|stand-in)/,
+            'doctor answers'
+        ) or diag($said);
 
         ($said) = perl('-e', $PROBE);
         my $probe = eval { JSON::decode_json($said) } or diag($said);
         is($probe->{storage}, 1, 'the API is there, below a storage');
         is($probe->{cluster}, 1, 'and below the cluster');
         is($probe->{library}, 0, 'the library is not loaded for that');
-        cmp_ok($probe->{growth}, '<', $MAX_GROWTH_KIB, "a process grows by $probe->{growth} KiB");
+        cmp_ok(
+            $probe->{growth}, '<', $MAX_GROWTH_KIB,
+            "a process grows by $probe->{growth} KiB"
+        );
         verify_all($step);
     };
     return;
@@ -156,7 +169,10 @@ my sub works ($step) {
 
 my sub keeps ($step, $was) {
     my $files = kept_files();
-    is_deeply([grep { ($files->{$_} // '') ne $was->{$_} } sort keys %$was], [], "records and kept keys are what they were: $step");
+    is_deeply(
+        [grep { ($files->{$_} // '') ne $was->{$_} } sort keys %$was], [],
+        "records and kept keys are what they were: $step"
+    );
     return;
 }
 
@@ -173,26 +189,48 @@ subtest 'nothing to keep, nothing left behind' => sub {
     ok_run('install', apt('install', $ESCROW));
     ok(installed_version('pve-escrow'), 'installed, without /etc/pve');
     ok_run('purge', apt('purge', 'pve-escrow'));
-    is_deeply([grep { my $file = $_; !grep { $_ eq $file } @$before } all_files()->@*], [], 'all is gone');
+    is_deeply(
+        [
+            grep {
+                my $file = $_;
+                !grep { $_ eq $file } @$before
+            } all_files()->@*
+        ],
+        [],
+        'all is gone'
+    );
 };
 
 system('mkdir', '-p', '-m', '0700', '/etc/pve/priv/storage', '/etc/pve/priv/lock');
-system('mkdir', '-p', '/etc/pve/nodes/node1', '/run/lock/pve-manager', '/run/pve', '/var/log/pve/tasks', '/var/lib/pve-manager');
+system(
+    'mkdir', '-p', '/etc/pve/nodes/node1', '/run/lock/pve-manager', '/run/pve',
+    '/var/log/pve/tasks', '/var/lib/pve-manager'
+);
 spew($KEY, slurp('/src/tests/vectors/keys/live.enc'));
-spew('/etc/pve/storage.cfg', "pbs: vault\n\tcontent backup\n\tdatastore store\n\tserver 192.0.2.1\n\n");
+spew(
+    '/etc/pve/storage.cfg',
+    "pbs: vault\n\tcontent backup\n\tdatastore store\n\tserver 192.0.2.1\n\n"
+);
 symlink('nodes/node1', '/etc/pve/local');
 my $key = slurp($KEY);
 
 subtest 'install the previous version' => sub {
     ok_run('apt install', apt('install', package_file('previous', 'pve-escrow')));
     works('previous version');
-    ok(scalar(grep { m{/kept/} } keys kept_files()->%*), 'keys are kept from the installation on');
+    ok(
+        scalar(grep { m{/kept/} } keys kept_files()->%*),
+        'keys are kept from the installation on'
+    );
     is(sprintf('%o', (stat($STATE))[2] & oct(7777)), '700', "$STATE is for root only");
     is(slurp("$STATE/.pxarexclude"), "/kept\n", 'kept keys stay out of file backups');
     my ($library) = glob('/usr/lib/*/perl5/*/auto/libpve_escrow_rs.so');
     cmp_ok(-s $library, '<', $MAX_LIBRARY_BYTES, 'the library has ' . (-s _) . ' bytes');
-    is((run('readelf', '-S', $library))[0] =~ m/\.symtab/ ? 1 : 0, 0, 'and is stripped') if -x '/usr/bin/readelf';
-    ok(-e '/etc/systemd/system/timers.target.wants/pve-escrow-keep.timer', 'the timer is enabled');
+    is((run('readelf', '-S', $library))[0] =~ m/\.symtab/ ? 1 : 0, 0, 'and is stripped')
+        if -x '/usr/bin/readelf';
+    ok(
+        -e '/etc/systemd/system/timers.target.wants/pve-escrow-keep.timer',
+        'the timer is enabled'
+    );
     ok_run('bash completion', 'sh', '-n', '/usr/share/bash-completion/completions/pveescrow');
     ok(-s "/usr/share/man/man1/$_.1.gz", "man page of $_") for qw(pveescrow);
 };
@@ -214,7 +252,10 @@ my sub opens ($step) {
 
 my @STEPS = (
     ['upgrade', apt('install', $ESCROW)],
-    ['older version over it', apt('install', '--allow-downgrades', package_file('previous', 'pve-escrow'))],
+    [
+        'older version over it',
+        apt('install', '--allow-downgrades', package_file('previous', 'pve-escrow'))
+    ],
     ['upgrade again', 'dpkg', '-i', $ESCROW],
     ['the same once more', apt('install', '--reinstall', $ESCROW)],
 );
@@ -243,7 +284,10 @@ subtest 'purge' => sub {
     is(storage_loads('after purge'), 'loaded', 'Proxmox VE goes on without a word');
     keeps('purged', $was);
     verify_all('purge');
-    is_deeply([grep { m/escrow/ && !m{^(?:\Q$STATE\E|\Q$RECORDS\E)} } all_files()->@*], [], 'nothing else is left');
+    is_deeply(
+        [grep { m/escrow/ && !m{^(?:\Q$STATE\E|\Q$RECORDS\E)} } all_files()->@*], [],
+        'nothing else is left'
+    );
     ok_run('install', apt('install', $ESCROW));
     works('after a purge');
     opens('after a purge');
@@ -255,7 +299,8 @@ subtest 'interrupted' => sub {
     for (my $at = 1; $at < 400; $at += 17) {
         run(apt('remove', 'pve-escrow')) if $rounds++ % 2;
         my (undef, $status) = run(
-            qw(strace -qq -o /dev/null -e trace=rename -e), "inject=rename:signal=SIGKILL:when=$at",
+            qw(strace -qq -o /dev/null -e trace=rename -e),
+            "inject=rename:signal=SIGKILL:when=$at",
             'dpkg', '-i', $ESCROW,
         );
         last if $status == 0;
@@ -275,10 +320,17 @@ subtest 'the rescue tool alone' => sub {
     my ($record) = grep { m{^\Q$RECORDS\E/[0-9a-f]{64}\.json$} } sort keys %$was;
     spew('/root/vault.blob', JSON::decode_json(slurp($record))->{seals}->[0]->{blob});
     for my $set (grep { -d "/packages/$_" } qw(older new)) {
-        ok_run("install, $set", apt('install', '--allow-downgrades', package_file($set, 'pve-escrow-rescue')));
+        ok_run(
+            "install, $set",
+            apt('install', '--allow-downgrades', package_file($set, 'pve-escrow-rescue'))
+        );
         unlink('/root/vault.enc');
-        ok_run('unwrap', qw(pve-escrow-rescue unwrap /root/vault.blob --code-in /root/code --out /root/vault.enc));
-        my ($there, $here) = map { JSON::decode_json($_)->{data} } slurp('/root/vault.enc'), $key;
+        ok_run(
+            'unwrap',
+            qw(pve-escrow-rescue unwrap /root/vault.blob --code-in /root/code --out /root/vault.enc)
+        );
+        my ($there, $here) = map { JSON::decode_json($_)->{data} } slurp('/root/vault.enc'),
+            $key;
         is($there, $here, 'the key is back');
         verify_all("rescue tool, $set");
     }

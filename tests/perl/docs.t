@@ -120,10 +120,7 @@ my sub check_links ($file, $text) {
 }
 
 require PVE::CLI::pveescrow;
-my $VERBS = do {
-    no warnings 'once';
-    $PVE::CLI::pveescrow::cmddef;
-};
+my $VERBS = do { no strict 'refs'; ${'PVE::CLI::pveescrow::cmddef'} };
 my @FILES = map { m/^(.*)$/ } "$ROOT/README.md", "$ROOT/SECURITY.md", glob("$ROOT/docs/*.md");
 
 for my $file (@FILES) {
