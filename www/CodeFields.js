@@ -26,7 +26,7 @@ Ext.define('PVE.escrow.WordField', {
         me.callParent();
         me.on('beforequery', function (query) {
             let typed = PVE.escrow.Words.normalise(query.query);
-            let found = typed ? PVE.escrow.Words.beginningWith(typed, 6) : [];
+            let found = typed ? PVE.escrow.Words.beginningWith(typed, 10) : [];
             me.store.loadData(found.map((word) => ({ word: word })));
             if (!found.length || found[0] === typed) {
                 me.collapse();
@@ -47,7 +47,6 @@ Ext.define('PVE.escrow.WordField', {
         if (me.inputEl) {
             me.inputEl.dom.value = '';
         }
-        me.store.removeAll();
         me.callParent(arguments);
     },
 });

@@ -171,10 +171,7 @@ Ext.define('PVE.escrow.CreateWindow', {
             ],
             isReady: () => !!me.down('#written')?.getValue(),
             onEnter: () => me.showWords(true),
-            onNext: function (go) {
-                me.showWords(false);
-                go();
-            },
+            onLeave: () => me.showWords(false),
         };
     },
 

@@ -6,8 +6,8 @@ Ext.define('PVE.escrow.RecoverWindow', {
 
     node: null,
     storage: null,
-    // what status says: live and configured
-    status: {},
+    // what the storage has now: live and configured; not known before the server says so
+    status: null,
     onRecovered: Ext.emptyFn,
 
     initComponent: function () {
@@ -19,9 +19,26 @@ Ext.define('PVE.escrow.RecoverWindow', {
         me.callParent();
         me.on('beforedestroy', () => me.down('pveEscrowCode').wipe());
         me.on('afterrender', () => me.acceptDrops());
-        if (!me.isNew) {
-            me.loadRecords();
+        if (me.isNew) {
+            me.status = {};
+        } else {
+            me.loadStatus();
         }
+    },
+
+    loadStatus: function () {
+        let me = this;
+        PVE.escrow.Utils.get(
+            PVE.escrow.Utils.storageUrl(me.node, me.storage, 'status'),
+            function (status) {
+                if (!me.destroyed) {
+                    me.status = status;
+                    me.loadRecords();
+                    me.updateButtons();
+                }
+            },
+            PVE.escrow.Utils.alert,
+        );
     },
 
     createSource: function () {
@@ -33,7 +50,6 @@ Ext.define('PVE.escrow.RecoverWindow', {
             items: [
                 {
                     xtype: 'radiogroup',
-                    itemId: 'from',
                     hidden: me.isNew,
                     columns: 1,
                     items: [
@@ -42,15 +58,18 @@ Ext.define('PVE.escrow.RecoverWindow', {
                             name: `from-${me.id}`,
                             inputValue: 'record',
                             checked: !me.isNew,
+                            submitValue: false,
                         },
                         {
                             boxLabel: gettext('A kit, or a sealed key file'),
                             name: `from-${me.id}`,
                             inputValue: 'kit',
+                            itemId: 'from-kit',
                             checked: me.isNew,
+                            submitValue: false,
+                            listeners: { change: () => me.onSource() },
                         },
                     ],
-                    listeners: { change: () => me.onSource() },
                 },
                 {
                     xtype: 'combobox',
@@ -125,7 +144,7 @@ Ext.define('PVE.escrow.RecoverWindow', {
                     ],
                 },
             ],
-            isReady: () => !!me.coming() && (!me.isNew || !!me.down('#storage').getValue()),
+            isReady: () => !!me.status && !!me.coming() && (!me.isNew || !!me.down('#storage').getValue()),
             onNext: function (go) {
                 me.showCheck();
                 go();
@@ -134,7 +153,7 @@ Ext.define('PVE.escrow.RecoverWindow', {
     },
 
     fromKit: function () {
-        return this.isNew || this.down('#from').getChecked()[0]?.inputValue === 'kit';
+        return this.isNew || this.down('#from-kit').getValue();
     },
 
     onSource: function () {
@@ -177,7 +196,7 @@ Ext.define('PVE.escrow.RecoverWindow', {
                 event.preventDefault();
                 let file = event.event.dataTransfer.files[0];
                 if (file && me.step().itemId === 'source') {
-                    me.down('#from').setValue({ [`from-${me.id}`]: 'kit' });
+                    me.down('#from-kit').setValue(true);
                     me.readFile(file);
                 }
             },

@@ -92,7 +92,7 @@ Ext.define('PVE.escrow.StoragePanel', {
             button('create', gettext('Create'), 'pencil-square-o', () => me.openCreate()),
             button('verify', gettext('Verify Code'), 'check-square-o', () => me.open('Verify', { onVerified: () => me.load() })),
             button('recover', gettext('Recover'), 'life-ring', () =>
-                me.open('Recover', { status: me.status, onRecovered: () => me.load() }),
+                me.open('Recover', { onRecovered: () => me.load() }),
             ),
             button('prove', gettext('Prove Now'), 'play-circle-o', () => me.open('Prove', { onDone: () => me.load() })),
             button('drill', gettext('Drill'), 'bullhorn', () =>

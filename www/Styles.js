@@ -14,13 +14,13 @@ Ext.util.CSS.createStyleSheet(
 .escrow-table td { padding: 3px 0; vertical-align: top; }
 .escrow-bars { border-collapse: collapse; width: 100%; }
 .escrow-bars th { text-align: left; font-weight: normal; padding: 2px 8px 2px 0; white-space: nowrap; }
-.escrow-bars td { padding: 2px 0; }
+.escrow-bars td { padding: 2px 0; width: 100%; }
 .escrow-bars td.escrow-count { text-align: right; padding-left: 8px; width: 1%; white-space: nowrap; }
 .escrow-bar { display: block; height: 12px; min-width: 2px; background-color: currentColor; }
 .escrow-words { column-count: 2; column-gap: 24px; margin: 0; padding: 0; list-style: none; }
 .escrow-words li { font-family: monospace; font-size: 22px; line-height: 34px; break-inside: avoid;
     white-space: nowrap; }
-.escrow-words li span { display: inline-block; width: 2.2em; text-align: right; padding-right: 0.6em; opacity: 0.6; }
+.escrow-words li span { display: inline-block; width: 1.8em; text-align: right; margin-right: 0.6em; opacity: 0.6; }
 .escrow-text p { margin: 0 0 8px; line-height: 18px; }
 .escrow-text ul, .escrow-text ol { margin: 0 0 8px; padding-left: 20px; line-height: 18px; }
 .escrow-drop { border: 1px dashed currentColor; border-radius: 3px; padding: 10px; text-align: center; }

@@ -1,5 +1,6 @@
 // A window of a few steps, as Proxmox VE's own wizards look. A step is a panel with a title; it may have
-// isReady(), which says whether one may go on, nextText, onNext(go), which calls go() when it is done, and onEnter().
+// isReady(), which says whether one may go on, nextText, onNext(go), which calls go() when it is done, onEnter() and
+// onLeave().
 Ext.define('PVE.escrow.Wizard', {
     extend: 'Ext.window.Window',
 
@@ -25,7 +26,12 @@ Ext.define('PVE.escrow.Wizard', {
             activeTab: 0,
             plain: true,
             border: false,
-            listeners: { tabchange: () => me.onStep() },
+            listeners: {
+                tabchange: function (tabs, step, previous) {
+                    previous?.onLeave?.();
+                    me.onStep();
+                },
+            },
         });
         me.items = [me.tabs];
         me.back = Ext.create('Ext.button.Button', {
@@ -86,7 +92,7 @@ Ext.define('PVE.escrow.Wizard', {
         let step = me.step();
         step.onEnter?.();
         let first = step.down('field:focusable[disabled=false][hidden=false]');
-        Ext.defer(() => (me.destroyed ? null : (first ?? me.next).focus()), 50);
+        (first ?? me.next).focus();
     },
 
     updateButtons: function () {

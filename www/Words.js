@@ -42,7 +42,7 @@ Ext.define('PVE.escrow.Words', {
         text
             .normalize('NFKC')
             .toLowerCase()
-            .replace(/[\u00ad\u200c\u200d\u2060\ufeff]/g, '')
+            .replace(/\u00ad|\u200c|\u200d|\u2060|\ufeff/g, '')
             .replace(/[\u2010-\u2015\u2212]/g, '-')
             .replace(/[^\p{L}\p{N}-]+/gu, ' ')
             .trim(),
