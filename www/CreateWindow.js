@@ -18,7 +18,7 @@ Ext.define('PVE.escrow.CreateWindow', {
             (me.key.storage ? `: ${PVE.escrow.Utils.text(me.key.storage)}` : '');
         me.steps = [me.createIntroduction(), me.createWords(), me.createTypeBack()];
         me.callParent();
-        me.on('destroy', me.forget, me);
+        me.on('beforedestroy', me.forget, me);
     },
 
     createIntroduction: function () {
@@ -315,9 +315,7 @@ Ext.define('PVE.escrow.CreateWindow', {
             me.secret.words.fill('');
             me.secret = null;
         }
-        if (!me.destroyed) {
-            me.down('pveEscrowCode')?.wipe();
-            me.showWords(false);
-        }
+        me.down('pveEscrowCode').wipe();
+        me.showWords(false);
     },
 });

@@ -37,7 +37,7 @@ Ext.define('PVE.escrow.KeyList', {
                 text: gettext('Key'),
                 dataIndex: 'fingerprint',
                 width: 190,
-                renderer: (value) => utils.fingerprint(value) || gettext('not readable as a key'),
+                renderer: (value) => utils.fingerprint(value) || gettext('not known'),
             },
             {
                 text: gettext('State'),
@@ -64,7 +64,7 @@ Ext.define('PVE.escrow.KeyList', {
         me.callParent();
         me.on('selectionchange', function (model, rows) {
             let kept = rows[0]?.data.kept ?? [];
-            me.sealButton.setDisabled(!kept.length || !rows[0].data.fingerprint);
+            me.sealButton.setDisabled(!kept.length);
             me.forgetButton.setDisabled(!kept.length || rows[0].data.state === 'live');
         });
     },

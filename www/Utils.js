@@ -138,7 +138,7 @@ Ext.define('PVE.escrow.Utils', {
 
     // the server, or the node that it asks, may have another version, or nothing of ours
     isAbsent: function (response) {
-        let status = response.result?.status ?? response.status;
+        let status = Number(response.result?.status ?? response.status);
         return (
             status === 501 ||
             status === 404 ||

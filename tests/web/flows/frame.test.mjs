@@ -18,7 +18,7 @@ async function isWhole(page, ui) {
     }
     await page.locator('.x-tree-node-text', { hasText: /^Datacenter$/ }).click();
     await ui.tab('Storage');
-    await page.locator('.x-grid-cell', { hasText: /^backup1$/ }).click();
+    await page.locator('.x-grid:not(.x-tree-panel) .x-grid-cell', { hasText: /^backup1$/ }).click();
     await ui.button('Remove').waitFor();
 }
 

@@ -121,6 +121,7 @@ flow('all fits 1280 x 720 without scrolling', async ({ page, ui }) => {
     await page.getByText(LIVE.slice(0, 23)).first().waitFor();
     await fits(page, '.x-viewport');
     await ui.click('Create');
+    await page.getByText('You need:').waitFor();
     await fits(page, '.x-window');
     await ui.click('Show the Words');
     let words = await ui.words();

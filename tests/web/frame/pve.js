@@ -7,6 +7,8 @@ Ext.define('PVE.data.ResourceStore', {
     fields: ['id', 'type', 'node', 'storage', 'plugintype', 'content'],
 });
 
+Ext.define('pve-storage', { extend: 'Ext.data.Model', fields: ['storage', 'type', 'content'], idProperty: 'storage' });
+
 // tabs to the left, of which only the one that is shown exists
 Ext.define('PVE.panel.Config', {
     extend: 'Ext.panel.Panel',
@@ -92,9 +94,8 @@ Ext.define('PVE.dc.StorageView', {
     initComponent: function () {
         let me = this;
         me.store = Ext.create('Ext.data.Store', {
-            fields: ['storage', 'type', 'content'],
-            idProperty: 'storage',
-            proxy: { type: 'ajax', url: '/api2/json/storage', reader: { type: 'json', rootProperty: 'data', idProperty: 'storage' } },
+            model: 'pve-storage',
+            proxy: { type: 'ajax', url: '/api2/json/storage', reader: { type: 'json', rootProperty: 'data' } },
             sorters: 'storage',
         });
         me.selModel = Ext.create('Ext.selection.RowModel', {});
