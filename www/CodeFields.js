@@ -38,6 +38,13 @@ Ext.define('PVE.escrow.WordField', {
         me.on('afterrender', () => me.inputEl.dom.setAttribute('aria-autocomplete', 'list'));
     },
 
+    // the widget toolkit opens the list of whatever gets the focus
+    expand: function () {
+        if (this.store.getCount()) {
+            this.callParent(arguments);
+        }
+    },
+
     word: function () {
         return PVE.escrow.Words.find(PVE.escrow.Words.normalise(this.getRawValue()));
     },
@@ -151,7 +158,6 @@ Ext.define('PVE.escrow.CodeFields', {
         event.stopEvent();
         this.onLeave(field);
         if (field.word()) {
-            field.collapse();
             this.focusWord(field.number);
         }
     },
@@ -162,6 +168,8 @@ Ext.define('PVE.escrow.CodeFields', {
         if (word && word !== field.getRawValue()) {
             field.setValue(word);
         }
+        field.collapse();
+        field.store.removeAll();
     },
 
     onPaste: function (index, event) {

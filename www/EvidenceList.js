@@ -19,14 +19,14 @@ Ext.define('PVE.escrow.EvidenceList', {
             { text: gettext('Reload'), iconCls: 'fa fa-refresh', handler: () => me.load() },
         ];
         me.columns = [
-            { text: gettext('Time'), dataIndex: 'time', width: 150, renderer: utils.time },
-            { text: gettext('Node'), dataIndex: 'node', width: 90, renderer: utils.text },
-            { text: gettext('User'), dataIndex: 'user', width: 110, renderer: utils.text },
-            { text: gettext('Event'), dataIndex: 'event', width: 100, renderer: utils.text },
-            { text: gettext('Storage'), dataIndex: 'storage', width: 100, renderer: utils.text },
-            { text: gettext('Key'), dataIndex: 'fingerprint', width: 180, renderer: utils.fingerprint },
-            { text: gettext('Result'), dataIndex: 'result', width: 90, renderer: utils.result },
-            { text: gettext('Details'), dataIndex: 'text', flex: 1, minWidth: 120, renderer: utils.text },
+            { text: gettext('Time'), dataIndex: 'time', width: 145, renderer: utils.time },
+            { text: gettext('Node'), dataIndex: 'node', width: 90, hidden: true, renderer: utils.text },
+            { text: gettext('User'), dataIndex: 'user', width: 95, renderer: utils.text },
+            { text: gettext('Event'), dataIndex: 'event', width: 90, renderer: utils.text },
+            { text: gettext('Storage'), dataIndex: 'storage', width: 90, renderer: utils.text },
+            { text: gettext('Key'), dataIndex: 'fingerprint', width: 205, renderer: utils.fingerprint },
+            { text: gettext('Result'), dataIndex: 'result', width: 80, renderer: utils.result },
+            { text: gettext('Details'), dataIndex: 'text', flex: 1, minWidth: 100, renderer: utils.text },
         ];
         me.callParent();
     },

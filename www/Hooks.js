@@ -1,5 +1,5 @@
 // Where the panels come into Proxmox VE's own classes. Whatever goes wrong in here, what these do by themselves goes on:
-// each hook is a guest in somebody else's house.
+// each hook, and each listener that it leaves behind, is a guest in somebody else's house.
 Ext.define('PVE.escrow.Hooks', {
     singleton: true,
 
@@ -58,7 +58,7 @@ Ext.define('PVE.escrow.Hooks', {
         }
     },
 
-    // what is to be said before a storage or its key is removed: { level, text } of each storage, from the cluster's list
+    // storage => its row of the cluster's list
     loadStates: function (callback) {
         PVE.escrow.Utils.get('/cluster/escrow', function (rows) {
             callback(Object.fromEntries(rows.map((row) => [row.storage, row])));
@@ -136,8 +136,11 @@ PVE.escrow.Hooks.into('PVE.dc.StorageView', {
                     }),
             });
             me.down('toolbar[dock=top]').add(button);
-            me.on('selectionchange', (model, rows) => button.setDisabled(rows[0]?.data.type !== 'pbs'));
-            let update = () => PVE.escrow.Hooks.loadStates((loaded) => (states = loaded));
+            me.on('selectionchange', (model, rows) => button.setDisabled(rows?.[0]?.data.type !== 'pbs'));
+            let update = () =>
+                PVE.escrow.Hooks.attempt('states', () =>
+                    PVE.escrow.Hooks.loadStates((loaded) => (states = loaded)),
+                );
             me.on('activate', update);
             me.on('afterrender', update);
             let remove = me.down('proxmoxStdRemoveButton');

@@ -36,13 +36,13 @@ Ext.define('PVE.escrow.KeyList', {
             {
                 text: gettext('Key'),
                 dataIndex: 'fingerprint',
-                width: 190,
+                width: 205,
                 renderer: (value) => utils.fingerprint(value) || gettext('not known'),
             },
             {
                 text: gettext('State'),
                 dataIndex: 'state',
-                flex: 1,
+                width: 85,
                 renderer: (state) => (state === 'live' ? gettext('In use') : gettext('Orphaned')),
             },
             {
@@ -51,15 +51,15 @@ Ext.define('PVE.escrow.KeyList', {
                 flex: 2,
                 renderer: (storages) => utils.text((storages ?? []).join(', ')) || '-',
             },
-            { text: gettext('Seals'), dataIndex: 'seals', width: 70, renderer: utils.text },
+            { text: gettext('Seals'), dataIndex: 'seals', width: 60, renderer: utils.text },
             {
                 text: gettext('Kept'),
                 dataIndex: 'kept',
-                width: 70,
+                width: 60,
                 renderer: (kept) => utils.text((kept ?? []).length),
             },
             { text: gettext('Found as'), dataIndex: 'from', flex: 3, renderer: utils.text },
-            { text: gettext('Kept since'), dataIndex: 'time', width: 150, renderer: utils.time },
+            { text: gettext('Kept since'), dataIndex: 'time', width: 145, renderer: utils.time },
         ];
         me.callParent();
         me.on('selectionchange', function (model, rows) {

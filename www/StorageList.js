@@ -12,7 +12,9 @@ Ext.define('PVE.escrow.StorageList', {
         let me = this;
         let utils = PVE.escrow.Utils;
         let trial = function (value) {
-            return value?.time ? `${utils.result(value.result)}, ${utils.age(value.time)}` : utils.age(null);
+            return value?.time
+                ? `<span data-qtip="${utils.tip(value.result)}">${utils.resultIcon(value.result)} ${utils.age(value.time)}</span>`
+                : utils.age(null);
         };
         let byTime = (name) => ({
             sorterFn: (a, b) => (a.data[name]?.time ?? 0) - (b.data[name]?.time ?? 0),
@@ -52,14 +54,14 @@ Ext.define('PVE.escrow.StorageList', {
                     return `${utils.levelIcon(utils.level(data))} ${utils.state(state)}`;
                 },
             },
-            { text: gettext('Key'), dataIndex: 'live', width: 180, renderer: utils.fingerprint },
-            { text: gettext('Seals'), dataIndex: 'seals', width: 70, renderer: utils.text },
+            { text: gettext('Key'), dataIndex: 'live', width: 205, renderer: utils.fingerprint },
+            { text: gettext('Seals'), dataIndex: 'seals', width: 60, renderer: utils.text },
             { text: gettext('Drill'), dataIndex: 'drill', flex: 2, renderer: trial, sorter: byTime('drill') },
             { text: gettext('Proof'), dataIndex: 'proof', flex: 2, renderer: trial, sorter: byTime('proof') },
             {
                 text: gettext('Copies'),
                 dataIndex: 'copies-ok',
-                width: 80,
+                width: 70,
                 renderer: (ok, meta, { data }) =>
                     data['copies-total'] === undefined
                         ? '-'

@@ -20,8 +20,8 @@ Ext.define('PVE.escrow.StoragePanel', {
                 xtype: 'component',
                 itemId: 'verdict',
                 autoEl: { tag: 'div', role: 'status', 'aria-live': 'polite' },
-                padding: '2 4 8 4',
-                minHeight: 48,
+                padding: '0 4 8 4',
+                minHeight: 40,
             },
             {
                 xtype: 'container',
@@ -34,7 +34,6 @@ Ext.define('PVE.escrow.StoragePanel', {
                         title: gettext('Key'),
                         flex: 1,
                         bodyPadding: '4 8',
-                        minHeight: 150,
                         items: { xtype: 'component', itemId: 'facts' },
                     },
                     {
@@ -62,7 +61,7 @@ Ext.define('PVE.escrow.StoragePanel', {
                 itemId: 'lists',
                 hidden: true,
                 flex: 1,
-                minHeight: 120,
+                minHeight: 118,
                 margin: '8 0 0 0',
                 layout: { type: 'hbox', align: 'stretch' },
                 items: [me.createSeals(), me.createCopies()],
@@ -252,7 +251,7 @@ Ext.define('PVE.escrow.StoragePanel', {
     reasons: function (status) {
         let me = this;
         let utils = PVE.escrow.Utils;
-        let next = (command) => (command ? ` <span class="escrow-mono faded">${utils.text(command)}</span>` : '');
+        let next = (command) => (command ? ` <span class="escrow-mono escrow-hint">${utils.text(command)}</span>` : '');
         let reasons = status.reasons ?? [];
         if (!reasons.length) {
             return status.next && status.verdict === undefined ? [`${gettext('Next')}: ${next(status.next)}`] : [];
@@ -311,7 +310,11 @@ Ext.define('PVE.escrow.StoragePanel', {
         }
         let event = status.events?.[0];
         if (event) {
-            rows.push([gettext('Last event'), `${utils.text(event.text)} (${utils.age(event.time)})`]);
+            let text = `${event.text}`.replace(/\b([0-9a-f]{8})[0-9a-f]{56}\b/g, '$1…');
+            rows.push([
+                gettext('Last event'),
+                `<div class="escrow-line" data-qtip="${utils.tip(event.text)}">${utils.age(event.time)}: ${utils.text(text)}</div>`,
+            ]);
         }
         let line = ([name, value]) => `<tr><th scope="row">${name}</th><td>${value}</td></tr>`;
         return `<table class="escrow-table"><tbody>${rows.map(line).join('')}</tbody></table>`;

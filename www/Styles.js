@@ -2,16 +2,18 @@
 Ext.util.CSS.createStyleSheet(
     `
 .escrow-mono { font-family: monospace; white-space: nowrap; }
+.escrow-hint { opacity: 0.65; }
+.escrow-line { overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
 .escrow-plain { background: none; border: 0; padding: 0 4px; color: inherit; cursor: pointer; font: inherit; }
 .escrow-plain:focus-visible { outline: 1px solid currentColor; }
 .escrow-verdict { display: flex; align-items: flex-start; gap: 10px; }
 .escrow-verdict > i { font-size: 28px; width: auto; }
 .escrow-verdict h2 { font-size: 15px; line-height: 20px; font-weight: bold; margin: 0; }
 .escrow-verdict ul { margin: 2px 0 0; padding: 0; list-style: none; }
-.escrow-table { border-collapse: collapse; width: 100%; }
-.escrow-table th { text-align: left; font-weight: normal; opacity: 0.75; padding: 3px 10px 3px 0; white-space: nowrap;
+.escrow-table { border-collapse: collapse; width: 100%; table-layout: fixed; }
+.escrow-table th { width: 110px; text-align: left; font-weight: normal; opacity: 0.75; padding: 2px 10px 2px 0; white-space: nowrap;
     vertical-align: top; }
-.escrow-table td { padding: 3px 0; vertical-align: top; }
+.escrow-table td { padding: 2px 0; vertical-align: top; }
 .escrow-bars { border-collapse: collapse; width: 100%; }
 .escrow-bars th { text-align: left; font-weight: normal; padding: 2px 8px 2px 0; white-space: nowrap; }
 .escrow-bars td { padding: 2px 0; width: 100%; }

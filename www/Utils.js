@@ -112,10 +112,11 @@ Ext.define('PVE.escrow.Utils', {
     sealState: (state) => PVE.escrow.Utils.SEAL_STATES[state] ?? PVE.escrow.Utils.text(state),
 
     // of a drill, a proof or a copy
-    result: function (result) {
-        let me = PVE.escrow.Utils;
+    result: (result) => `${PVE.escrow.Utils.resultIcon(result)} ${PVE.escrow.Utils.text(result)}`,
+
+    resultIcon: function (result) {
         let level = { valid: 'good', ok: 'good', warning: 'warning', unknown: 'warning' }[result];
-        return `${me.levelIcon(level ?? 'critical')} ${me.text(result)}`;
+        return PVE.escrow.Utils.levelIcon(level ?? 'critical');
     },
 
     storageUrl: (node, storage, path) =>

@@ -4,7 +4,7 @@ const readonly = (...names) => Object.fromEntries(names.map((name) => [name, 're
 
 const BROWSER = readonly(
     'Blob', 'DOMParser', 'DataTransfer', 'ClipboardEvent', 'FileReader', 'Image', 'URL', 'console', 'document', 'window',
-    'localStorage', 'sessionStorage', 'location', 'performance', 'requestAnimationFrame', 'Uint8ClampedArray',
+    'localStorage', 'sessionStorage', 'location', 'performance', 'requestAnimationFrame', 'Uint8ClampedArray', 'URLSearchParams',
 );
 const RULES = {
     ...js.configs.recommended.rules,
