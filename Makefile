@@ -10,7 +10,7 @@ CARGO_FLAGS ?= --locked
 FUZZ_SECONDS ?= 600
 PERL_MODULES := $(shell find perl tests/pve -name '*.pm') $(wildcard perl/bin/*)
 PERL_FILES := $(PERL_MODULES) $(shell find tests/lib -name '*.pm') $(shell find tests/perl -name '*.t') \
-    tests/demo.pl tests/schema.pl tests/bench tests/bench-pve
+    tests/demo.pl tests/schema.pl tests/bench tests/bench-pve tests/web/serve
 
 # what others build upon comes first, what goes into Proxmox VE's own classes last
 WWW := $(addprefix www/, Styles.js Utils.js Words.js CodeFields.js Wizard.js Sheet.js CreateWindow.js VerifyWindow.js \
@@ -68,7 +68,7 @@ check-demo: build-all
 
 .PHONY: check-web
 check-web: build web-setup
-	cd tests/web && npx eslint ../../www . && node --test --test-concurrency=1 flows/
+	tests/web/check
 
 # with the tests: alone, dependencies would have fewer features and be built once more
 .PHONY: build-all
@@ -112,6 +112,8 @@ bench: setup
 	$(CARGO) build --release $(CARGO_FLAGS) -p pve-escrow --examples
 	tests/bench
 	tests/bench-pve
+	$(MAKE) web-setup
+	node tests/web/bench.mjs
 
 .PHONY: fuzz
 fuzz: setup

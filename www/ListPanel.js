@@ -20,12 +20,7 @@ Ext.define('PVE.escrow.ListPanel', {
         let me = this;
         PVE.escrow.Utils.get(
             `/cluster/escrow${me.path}`,
-            function (rows) {
-                if (!me.destroyed) {
-                    me.store.loadData(rows);
-                    me.fireEvent('loaded', me, rows);
-                }
-            },
+            (rows) => me.destroyed || me.showRows(rows),
             function (response) {
                 if (!me.destroyed) {
                     let text = PVE.escrow.Utils.isAbsent(response) ? me.absentText : response.htmlStatus;
@@ -36,6 +31,11 @@ Ext.define('PVE.escrow.ListPanel', {
                 }
             },
         );
+    },
+
+    showRows: function (rows) {
+        this.store.loadData(rows);
+        this.fireEvent('loaded', this, rows);
     },
 
     // a field that filters the rows by any of their texts

@@ -44,20 +44,21 @@ Ext.define('PVE.escrow.StorageList', {
             { text: gettext('Reload'), iconCls: 'fa fa-refresh', handler: () => me.load() },
         ];
         me.columns = [
-            { text: gettext('Storage'), dataIndex: 'storage', flex: 2, renderer: utils.text },
+            { text: gettext('Storage'), dataIndex: 'storage', flex: 1, minWidth: 80, renderer: utils.text },
             {
                 text: gettext('State'),
                 dataIndex: 'state',
-                flex: 3,
+                flex: 2,
+                minWidth: 110,
                 renderer: function (state, meta, { data }) {
                     meta.tdAttr = `data-qtip="${utils.tip(data.verdict ?? data.text)}"`;
                     return `${utils.levelIcon(utils.level(data))} ${utils.state(state)}`;
                 },
             },
-            { text: gettext('Key'), dataIndex: 'live', width: 205, renderer: utils.fingerprint },
-            { text: gettext('Seals'), dataIndex: 'seals', width: 60, renderer: utils.text },
-            { text: gettext('Drill'), dataIndex: 'drill', flex: 2, renderer: trial, sorter: byTime('drill') },
-            { text: gettext('Proof'), dataIndex: 'proof', flex: 2, renderer: trial, sorter: byTime('proof') },
+            { text: gettext('Key'), dataIndex: 'live', width: 205, hidden: true, renderer: utils.fingerprint },
+            { text: gettext('Seals'), dataIndex: 'seals', width: 58, renderer: utils.text },
+            { text: gettext('Drill'), dataIndex: 'drill', width: 130, renderer: trial, sorter: byTime('drill') },
+            { text: gettext('Proof'), dataIndex: 'proof', width: 130, renderer: trial, sorter: byTime('proof') },
             {
                 text: gettext('Copies'),
                 dataIndex: 'copies-ok',

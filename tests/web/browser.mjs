@@ -86,6 +86,7 @@ export function flows({ before, after, test }) {
                 await page.screenshot({ path: path.join(OUT, `${name.replace(/\W+/g, '-')}.png`) });
                 throw err;
             } finally {
+                await page.unrouteAll({ behavior: 'ignoreErrors' });
                 await context.close();
             }
         });

@@ -35,7 +35,7 @@ export default [
     },
     {
         files: ['**/*.mjs'],
-        languageOptions: { sourceType: 'module', globals: { ...BROWSER, ...readonly('Buffer', 'process', 'fetch') } },
+        languageOptions: { sourceType: 'module', globals: { ...BROWSER, ...readonly('Buffer', 'Ext', 'process', 'fetch', 'setTimeout') } },
         rules: RULES,
     },
 ];
