@@ -402,7 +402,7 @@ subtest 'other storages' => sub {
     is(state_of('plain'), 'unencrypted', 'without a key');
     ok((grep { $_->{subdir} eq 'escrow' } as_root('GET', 'backup1')->@*), 'it is listed');
     my @names = map { $_->{name} } as_root('GET', 'backup1/escrow')->@*;
-    is_deeply(\@names, [qw(confirm create kit records recover status verify)],
+    is_deeply(\@names, [qw(confirm coverage create kit prove records recover status verify)],
         'and lists what there is');
     like(
         error_of(sub { as_root('POST', 'plain/escrow/create') }), qr/has no key file to seal/,
@@ -481,7 +481,11 @@ subtest 'who may' => sub {
     );
     is_deeply(
         as_root('GET', 'escrow/config'),
-        { enabled => 1, operators => 'admin@pve,one@pve' }, 'the settings'
+        {
+            enabled => 1, operators => 'admin@pve,one@pve', 'copy-days' => 2, 'drill-days' => 180,
+            'proof-days' => 7,
+        },
+        'the settings'
     );
 };
 

@@ -40,10 +40,13 @@ my sub traced (@args) {
 my $key = JSON::decode_json(key('live.enc'))->{data};
 my ($words);
 
+# of the backup server
+my $SECRET = 'the-secret-of-the-server';
+
 # single words are in every help text, two in a row only in the code
 my sub secrets () {
     my @words = split(m/\s+/, $words // '');
-    return ($key, map { "$words[$_] $words[$_ + 1]" } 0 .. $#words - 1);
+    return ($key, map({ "$words[$_] $words[$_ + 1]" } 0 .. $#words - 1), $SECRET);
 }
 
 my sub assert_kept ($title, $calls, $allowed) {
@@ -70,11 +73,13 @@ my $PLACES = qr{^(?:
     | /var/lib/pve-escrow/kept/[^/]+
     | /run/pve-escrow/[^/]*recover[^/]+
     | /run/code
+    | /memfd:pve-escrow.*
 )$}x;
 
 fresh();
 storage_cfg(backup1 => { 'encryption-key' => $LIVE_FP, username => 'root@pam' });
 put_key('backup1');
+spew('/etc/pve/priv/storage/backup1.pw', "$SECRET\n");
 my @calls = traced(qw(create backup1 --code-out /run/code));
 $words = slurp('/run/code') =~ s/\s+\z//r;
 assert_kept('create', \@calls, $PLACES);
@@ -87,7 +92,10 @@ ok(
 my ($id) = slurp('/run/out') =~ m/seal (\S+) is pending/;
 assert_kept('confirm', [traced('confirm', 'backup1', $id, '--code-file', '/run/code')], $PLACES);
 assert_kept('verify', [traced(qw(verify backup1 --code-file /run/code))], $PLACES);
+my @prove = qw(prove backup1 --snapshot ct/100/2024-06-05T16:00:00Z);
+assert_kept('proof', [traced(@prove)], $PLACES);
 unlink('/etc/pve/priv/storage/backup1.enc');
+assert_kept('drill', [traced(@prove, '--code-file', '/run/code')], $PLACES);
 assert_kept('recover', [traced(qw(recover backup1 --code-file /run/code))], $PLACES);
 assert_kept('kit', [traced(qw(kit backup1))], $PLACES);
 
@@ -97,8 +105,10 @@ my @with_key = grep { index(slurp($_), $key) >= 0 } grep { $_ ne $TRACE } @files
 is_deeply([grep { $_ !~ $PLACES } @with_key], [], 'the key is in key files only');
 my @with_code = grep {
     my $content = slurp($_);
-    grep { $_ ne $key && index($content, $_) >= 0 } secrets();
+    grep { $_ ne $key && $_ ne $SECRET && index($content, $_) >= 0 } secrets();
 } grep { $_ ne $TRACE } @files;
 is_deeply(\@with_code, ['/run/code'], 'the code in the one file that was named');
+my @with_secret = grep { index(slurp($_), $SECRET) >= 0 } grep { $_ ne $TRACE } @files;
+is_deeply(\@with_secret, ['/etc/pve/priv/storage/backup1.pw'], "the server's secret where it was");
 
 done_testing();

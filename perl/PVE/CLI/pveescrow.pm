@@ -14,12 +14,20 @@ use PVE::Storage;
 
 use PVE::API2::Cluster::Escrow;
 use PVE::API2::Storage::Escrow;
+use PVE::Escrow::Check;
 use PVE::Escrow::Code;
+use PVE::Escrow::Copies;
+use PVE::Escrow::Coverage;
 use PVE::Escrow::Doctor;
+use PVE::Escrow::Evidence;
+use PVE::Escrow::File;
 use PVE::Escrow::Keep;
 use PVE::Escrow::Keys;
 use PVE::Escrow::Records;
 use PVE::Escrow::Recover;
+use PVE::Escrow::Report;
+use PVE::Escrow::State;
+use PVE::Escrow::Storage;
 use PVE::Escrow::Terminal;
 
 use base qw(PVE::CLIHandler);
@@ -28,6 +36,9 @@ my $STORAGE = 'PVE::API2::Storage::Escrow';
 my $CLUSTER = 'PVE::API2::Cluster::Escrow';
 
 my $NODE = PVE::INotify::nodename();
+
+# of 'check'
+my $EXIT = { good => 0, warning => 1, critical => 2 };
 
 sub setup_environment {
     die "please run as root\n" if $> != 0;
@@ -87,6 +98,15 @@ my sub write_new ($file, $text) {
     die "cannot write $file: $err\n";
 }
 
+# the seal counts all the same
+my sub warn_of_copies ($confirmed) {
+    for my $row (grep { $_->{result} eq 'error' } ($confirmed->{copies} // [])->@*) {
+        my $where = defined($row->{storage}) ? "copy on storage '$row->{storage}'" : 'copies';
+        print STDERR "warning: $where: $row->{text}\n";
+    }
+    return;
+}
+
 my sub confirm_shown ($what, $seal, $confirm) {
     my $terminal = PVE::Escrow::Terminal->new();
     $terminal->show_code($seal, $what);
@@ -126,7 +146,8 @@ my sub seal_storage ($storeid, $param) {
         $param,
         sub ($param) { return call($STORAGE, 'create', { %$param, storage => $storeid }) },
         sub ($id, $code) {
-            return call($STORAGE, 'confirm', { storage => $storeid, id => $id, code => $code });
+            warn_of_copies(
+                call($STORAGE, 'confirm', { storage => $storeid, id => $id, code => $code }));
         },
     );
 }
@@ -158,18 +179,19 @@ __PACKAGE__->register_method({
     returns => { type => 'null' },
     code => sub ($param) {
         my @rows = grep { $_->{state} ne 'unencrypted' } call($CLUSTER, 'index', {})->@*;
-        my @open = grep { $_->{state} ne 'sealed' } @rows;
+        my @open = grep { $_->{level} ne 'good' } @rows;
+        my ($first) = sort { $EXIT->{ $b->{level} } <=> $EXIT->{ $a->{level} } } @open;
         say scalar(@rows)
             . (@rows == 1 ? " storage has" : " storages have")
-            . " a key; sealed: "
+            . " a key; survive the loss of this cluster: "
             . (@rows - @open) . ".";
-        say @open
-            ? "$open[0]->{storage}: $open[0]->{text}"
+        say $first
+            ? "$first->{storage}: $first->{verdict}"
             : 'Nothing is to be done. Try a code now and then.';
         say 'Next: '
             . (
-                  @open ? $open[0]->{next} // 'pveescrow doctor'
-                : @rows ? "pveescrow verify $rows[0]->{storage}"
+                  $first ? $first->{next} // 'pveescrow doctor'
+                : @rows ? "pveescrow prove $rows[0]->{storage} --drill"
                 : 'pveescrow doctor'
             );
         return;
@@ -247,6 +269,7 @@ __PACKAGE__->register_method({
             . join(', ', $done->{superseded}->@*)
             . ' (these codes still open their blobs)'
             if $done->{superseded}->@*;
+        warn_of_copies($done);
         return;
     },
 });
@@ -273,8 +296,9 @@ __PACKAGE__->register_method({
 
 # asks for the secret only after the kit is known to be genuine: it says where the secret is sent
 my sub secret_for_new ($storeid, $order) {
-    return if PVE::Storage::config()->{ids}->{$storeid} || !defined($order->{source});
-    my $kit = PVE::Escrow::Recover::check_kit($order->{source}, $order->{code});
+    return if PVE::Storage::config()->{ids}->{$storeid};
+    return if !defined($order->{source} // $order->{copy});
+    my $kit = PVE::Escrow::Recover::check_kit({ %$order, storage => $storeid });
     my $connection = $kit->{connection} // die "this kit does not say where the backups are\n";
     my $terminal = PVE::Escrow::Terminal->new();
     $terminal->show(
@@ -288,10 +312,13 @@ __PACKAGE__->register_method({
     path => 'recover',
     method => 'POST',
     description =>
-        'Brings a key back: out of the records of this cluster, a kit, or a sealed key file. With --out, to a'
-        . ' file, and nothing else is touched.',
+        'Brings a key back: out of the records of this cluster, a kit, a copy of it on a storage, or a sealed key file.'
+        . ' With --out, to a file, and nothing else is touched.',
     parameters => parameters(
         storage => storage_option(optional => 1),
+        copy => storage_option(
+            description => 'A storage that has copies of kits.', optional => 1,
+        ),
         kit => text('File of a kit, or of a sealed key.', optional => 1),
         out => text('Write the key to this new file, and change nothing else.', optional => 1),
         fingerprint => text('The record to recover from.', optional => 1),
@@ -307,12 +334,13 @@ __PACKAGE__->register_method({
             delete $param->@{qw(storage out kit password-file)};
         die "name a storage, or --out FILE\n" if !defined($storeid) && !defined($out);
         $param->{source} = read_text($kit) if defined($kit);
-        $param->{code} = code($param, defined($kit) ? $kit : "storage '$storeid'");
+        $param->{code} =
+            code($param, $kit // (defined($storeid) ? "storage '$storeid'" : 'the key'));
         if (defined($out)) {
             $param->{fingerprint} //=
                 PVE::Escrow::Storage::claimed(PVE::Escrow::Storage::config($storeid))
-                if defined($storeid) && !defined($kit);
-            my $done = PVE::Escrow::Recover::to_file($param, $out);
+                if defined($storeid) && !defined($kit) && !defined($param->{copy});
+            my $done = PVE::Escrow::Recover::to_file({ %$param, storage => $storeid }, $out);
             say
                 "key $done->{fingerprint} is in $out. Remove that file when it is no longer needed.";
             return;
@@ -345,6 +373,113 @@ __PACKAGE__->register_method({
         utf8::encode($kit);
         defined($out) ? write_new($out, "$kit\n") : say $kit;
         return;
+    },
+});
+
+__PACKAGE__->register_method({
+    name => 'copies',
+    path => 'copies',
+    method => 'POST',
+    description =>
+        "Writes the kits to the storages that are named in 'copies' of the settings, and reads them back. Exits with 1"
+        . ' if one failed.',
+    parameters => parameters(),
+    returns => { type => 'array', items => { type => 'object' } },
+    code => sub ($param) {
+        my $rows = PVE::Escrow::Copies::write_all();
+        PVE::Escrow::Copies::remember($rows);
+        return $rows;
+    },
+});
+
+# what a worker has found: it runs to its end in here, and prints what it does
+my sub found ($storeid, $kind, $since) {
+    my $result = PVE::Escrow::State::get($storeid)->{$kind};
+    return $result && $result->{time} >= $since ? $result : undef;
+}
+
+__PACKAGE__->register_method({
+    name => 'prove',
+    path => 'prove',
+    method => 'POST',
+    description =>
+        'Decrypts backups of a storage with its key. With --drill or --code-file with the key that is sealed under the'
+        . ' ten words. Exits with 1 if that is not proven.',
+    parameters => parameters(
+        storage => storage_option(),
+        drill => {
+            description => 'Ask for the ten words, and use the sealed key.', type => 'boolean',
+            optional => 1,
+        },
+        snapshot => {
+            description => 'Only this one, as in ct/100/2024-06-05T16:00:00Z; may be given again.',
+            type => 'array',
+            items => { type => 'string' },
+            optional => 1,
+        },
+        sample => {
+            description => 'How much of each archive, in MiB.',
+            type => 'integer',
+            minimum => 1,
+            optional => 1,
+            default => 16,
+        },
+        full => { description => 'All of each archive.', type => 'boolean', optional => 1 },
+        'code-file' => $CODE_FILE,
+    ),
+    returns => { type => 'null' },
+    code => sub ($param) {
+        my $snapshots = delete $param->{snapshot};
+        $param->{snapshots} = $snapshots if $snapshots;
+        my $is_drill = delete($param->{drill}) || defined($param->{'code-file'});
+        $param->{code} = code($param, "storage '$param->{storage}'") if $is_drill;
+        my $since = time();
+        call($STORAGE, 'prove', $param);
+        my $result = found($param->{storage}, $is_drill ? 'drill' : 'proof', $since);
+        exit(1) if !$result || $result->{result} ne 'valid';
+        return;
+    },
+});
+
+__PACKAGE__->register_method({
+    name => 'coverage',
+    path => 'coverage',
+    method => 'POST',
+    description =>
+        'Asks the backup server which snapshots need which key, and what this cluster has of each.',
+    parameters => parameters(
+        storage => storage_option(),
+        cached => {
+            description => 'Only show what was found the last time.', type => 'boolean',
+            optional => 1,
+        },
+    ),
+    returns => { type => 'object' },
+    code => sub ($param) {
+        my $scfg = PVE::Escrow::Storage::config($param->{storage});
+        PVE::Escrow::Coverage::refresh($param->{storage}, $scfg) if !$param->{cached};
+        return PVE::Escrow::Coverage::cached($param->{storage});
+    },
+});
+
+__PACKAGE__->register_method({
+    name => 'check',
+    path => 'check',
+    method => 'POST',
+    description =>
+        'Looks at everything: servers, proofs that are due, copies, nodes, evidence; notifies of what got worse or'
+        . ' was repaired. Exits with 0 if all is good, 1 if something is to be done, 2 if backups would be lost.',
+    parameters => parameters(
+        scheduled => {
+            description => 'Leave what is for the whole cluster to a node that has done it of late.',
+            type => 'boolean',
+            optional => 1,
+        },
+    ),
+    returns => { type => 'object' },
+    code => sub ($param) {
+        local $| = 1;
+        return PVE::Escrow::Check::run($param);
     },
 });
 
@@ -430,6 +565,53 @@ __PACKAGE__->register_method({
     },
 });
 
+# a kit, a copy, or a part of the system log, which may be long
+my sub anchors_in ($file) {
+    my $text = PVE::Escrow::File::get($file, 64 * 1024 * 1024) // die "cannot open $file: $!\n";
+    return PVE::Escrow::Evidence::read_anchors($text, $file);
+}
+
+__PACKAGE__->register_method({
+    name => 'evidence',
+    path => 'evidence',
+    method => 'GET',
+    description =>
+        'What happened to keys on this node; whether that was changed since; a page for an auditor.',
+    parameters => parameters(
+        verify => {
+            description => 'Check the chain. Exits with 1 if it was cut or rewritten.',
+            type => 'boolean',
+            optional => 1,
+        },
+        anchor => {
+            description =>
+                'Check against these too: a kit, a copy, or lines of the system log.',
+            type => 'array',
+            items => text('A file.'),
+            optional => 1,
+        },
+        html => text('Write the report to this new file.', optional => 1),
+        limit => {
+            description => 'At most so many events.', type => 'integer', minimum => 1,
+            maximum => 10000, default => 200,
+            optional => 1,
+        },
+    ),
+    returns => { type => 'any' },
+    code => sub ($param) {
+        my ($verify, $html) = delete $param->@{qw(verify html)};
+        my @anchors = map { anchors_in($_) } (delete($param->{anchor}) // [])->@*;
+        die "--anchor is for --verify\n" if @anchors && !$verify;
+        if (defined($html)) {
+            my $page = PVE::Escrow::Report::html(@anchors);
+            utf8::encode($page);
+            write_new($html, $page);
+        }
+        return PVE::Escrow::Evidence::verify(@anchors) if $verify;
+        return defined($html) ? undef : call($CLUSTER, 'evidence', $param);
+    },
+});
+
 __PACKAGE__->register_method({
     name => 'config',
     path => 'config',
@@ -459,14 +641,19 @@ __PACKAGE__->register_method({
 });
 
 my $COLOUR = {
+    good => 32, notice => 0, none => 0, kept => 33, acknowledged => 0,
     sealed => 32, ok => 32, unencrypted => 0, live => 0, active => 32, pending => 33,
-    warning => 33, unsealed => 33,
+    valid => 32, warning => 33, unsealed => 33,
     orphaned => 33, superseded => 0, dropped => 0,
 };
 
 my sub coloured ($word) {
     my $colour = $COLOUR->{$word} // 31;
     return POSIX::isatty(1) && $colour ? "\e[${colour}m$word\e[0m" : $word;
+}
+
+my sub day ($time) {
+    return defined($time) ? POSIX::strftime('%Y-%m-%d %H:%M', localtime($time)) : '';
 }
 
 my sub table ($rows, @columns) {
@@ -483,7 +670,7 @@ my sub table ($rows, @columns) {
             map {
                 my $cell = $row->{$_} // '';
                 my $pad = $_ eq $columns[-1] ? '' : ' ' x ($width{$_} - length($cell));
-                ($paint && m/^(?:state|result)$/ ? coloured($cell) : $cell) . $pad;
+                ($paint && m/^(?:state|result|level)$/ ? coloured($cell) : $cell) . $pad;
             } @columns
         );
     };
@@ -509,24 +696,96 @@ my sub printer (@columns) {
     };
 }
 
+sub print_coverage ($data, $schema, $options) {
+    return PVE::CLIFormatter::print_api_result($data, undef, undef, $options)
+        if ($options->{'output-format'} // 'text') ne 'text';
+    say 'nobody has looked yet' if !defined($data->{time});
+    return if !defined($data->{time});
+    say "$data->{snapshots} snapshots as of " . day($data->{time}) . "; $data->{plain} need no key, "
+        . "$data->{'without-rsa'} are encrypted without a copy of the key for a master key";
+    table(
+        [map { { %$_, newest => day($_->{newest}) } } $data->{keys}->@*],
+        qw(state snapshots newest fingerprint),
+    );
+    return;
+}
+
+sub print_check ($data, $schema, $options) {
+    if (($options->{'output-format'} // 'text') ne 'text') {
+        PVE::CLIFormatter::print_api_result($data, undef, undef, $options);
+    } else {
+        binmode(STDOUT, ':encoding(UTF-8)');
+        say '' if $data->{problems}->@*;
+        table($data->{problems}, qw(level text next));
+        say 'All is good.' if !$data->{problems}->@*;
+    }
+    STDOUT->flush();
+    exit($EXIT->{ $data->{level} });
+}
+
 sub print_status ($data, $schema, $options) {
     my $format = $options->{'output-format'} // 'text';
-    return printer(qw(storage state text next))->($data, $schema, $options)
+    return printer(qw(storage level state verdict next))->($data, $schema, $options)
         if ref($data) eq 'ARRAY' || $format ne 'text';
     binmode(STDOUT, ':encoding(UTF-8)');
-    say "$data->{storage}: " . coloured($data->{state});
-    say "  $data->{text}";
-    say "  next: $data->{next}" if defined($data->{next});
+    say "$data->{storage}: " . coloured($data->{level}) . ", $data->{state}";
+    say "  $data->{verdict}";
+    table(
+        [map { { %$_, level => "  $_->{level}" } } $data->{reasons}->@*], qw(level text next)
+    ) if $data->{reasons}->@*;
     say "  key file:    " . ($data->{live} // 'none');
     say "  storage.cfg: " . ($data->{configured} // 'none');
+    for my $kind (grep { $data->{$_} } qw(drill proof)) {
+        say "  last $kind:  " . day($data->{$kind}->{time}) . ", $data->{$kind}->{result}: $data->{$kind}->{text}";
+    }
+    say "  copy:        $_->{storage}, $_->{result}: $_->{text}" for $data->{copies}->@*;
+    say "  master key:  $_->{where}, SHA-256 $_->{sha256}" for $data->{'master-keys'}->@*;
     table($data->{seals}, qw(id state label by created last-verified));
     say "  $_->{text} Next: $_->{next}" for $data->{events}->@*;
+    return;
+}
+
+sub print_evidence ($data, $schema, $options) {
+    return if !defined($data);
+    my $is_check = ref($data) eq 'HASH';
+    if (($options->{'output-format'} // 'text') ne 'text') {
+        PVE::CLIFormatter::print_api_result($data, undef, undef, $options);
+    } elsif ($is_check) {
+        binmode(STDOUT, ':encoding(UTF-8)');
+        say coloured($data->{result}) . ": $data->{text}";
+        say "  $_" for $data->{findings}->@*;
+        my $head = $data->{head};
+        say "  head: $head->{chain} $head->{count} $head->{hash}" if $head;
+    } else {
+        my @rows = map {
+            my $time = POSIX::strftime('%Y-%m-%d %H:%M:%S', localtime($_->{time}));
+            my $key = PVE::Escrow::Records::short($_->{fingerprint} // '');
+            +{ %$_, time => $time, fingerprint => $key };
+        } @$data;
+        printer(qw(line time user event result storage fingerprint text))
+            ->(\@rows, $schema, $options);
+    }
+    exit(1) if $is_check && $data->{result} ne 'ok';
     return;
 }
 
 # so that a script can tell
 sub print_doctor ($data, $schema, $options) {
     printer(qw(result check text))->($data, $schema, $options);
+    exit(1) if grep { $_->{result} eq 'error' } @$data;
+    return;
+}
+
+my sub copy_line ($row) {
+    return { %$row{qw(result storage text)}, outside => $row->{outside} ? 'yes' : 'no' };
+}
+
+sub print_copies ($data, $schema, $options) {
+    print STDERR "no storage is to have copies: 'pveescrow config --copies STORAGE,...'\n"
+        if !@$data;
+    my $is_text = ($options->{'output-format'} // 'text') eq 'text';
+    my $shown = $is_text ? [map { copy_line($_) } @$data] : $data;
+    printer(qw(result storage outside text))->($shown, $schema, $options);
     exit(1) if grep { $_->{result} eq 'error' } @$data;
     return;
 }
@@ -542,8 +801,12 @@ our $cmddef = { ## no critic (ProhibitPackageVars)
     create => [$ME, 'create', ['storage']],
     confirm => [$ME, 'confirm', ['storage', 'id']],
     verify => [$ME, 'verify', ['storage']],
+    prove => [$ME, 'prove', ['storage']],
+    coverage => [$ME, 'coverage', ['storage'], {}, \&print_coverage, $FORMAT],
+    check => [$ME, 'check', [], {}, \&print_check, $FORMAT],
     recover => [$ME, 'recover', ['storage']],
     kit => [$ME, 'kit', ['storage']],
+    copies => [$ME, 'copies', [], {}, \&print_copies, $FORMAT],
     records => [
         $STORAGE, 'records', ['storage'], { node => $NODE }, $PRINT_ANY, $FORMAT,
     ],
@@ -553,6 +816,7 @@ our $cmddef = { ## no critic (ProhibitPackageVars)
     forget => [$ME, 'forget', ['name']],
     import => [$ME, 'import', ['file']],
     doctor => [$ME, 'doctor', [], {}, \&print_doctor, $FORMAT],
+    evidence => [$ME, 'evidence', [], {}, \&print_evidence, $FORMAT],
     config => [$ME, 'config', [], {}, $PRINT_ANY, $FORMAT],
     version => [$ME, 'version', [], {}, $PRINT_ANY, $FORMAT],
     overview => [$ME, 'overview', []],

@@ -28,6 +28,14 @@ What a method declares as its C<permissions> that calls C<operator>.
 
 Dies of everybody but root@pam.
 
+=item allocate($storeid)
+
+Returns the calling user, who has Datastore.Allocate on the storage. Dies of others.
+
+=item may_allocate($storeid)
+
+Has the calling user that?
+
 =item may_audit($storeid)
 
 Has the calling user Datastore.Audit on the storage?
@@ -66,6 +74,17 @@ sub root () {
     my (undef, $user) = environment();
     raise_perm_exc('only root@pam') if $user ne 'root@pam';
     return;
+}
+
+sub allocate ($storeid) {
+    my ($rpcenv, $user) = environment();
+    $rpcenv->check($user, "/storage/$storeid", ['Datastore.Allocate']);
+    return $user;
+}
+
+sub may_allocate ($storeid) {
+    my ($rpcenv, $user) = environment();
+    return !!$rpcenv->check($user, "/storage/$storeid", ['Datastore.Allocate'], 1);
 }
 
 sub may_audit ($storeid) {

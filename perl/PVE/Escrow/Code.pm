@@ -25,6 +25,10 @@ of a node can read those of all processes, and C<pvesh> hands its own on to othe
 
 The parameters C<code> and C<code-file>, for a method.
 
+=item given($param)
+
+Is there a code, in either of them?
+
 =item take($param)
 
 Removes both from the parameters and returns the code.
@@ -78,6 +82,10 @@ my sub refuse_argument () {
             . " or 'pveescrow', which asks for it",
     }) if is_cli() && $0 =~ m{(?:^|/)pvesh$};
     return;
+}
+
+sub given ($param) {
+    return defined($param->{code}) || defined($param->{'code-file'});
 }
 
 sub take ($param) {

@@ -36,10 +36,25 @@ Sets members and removes others. The caller holds the domain lock C<escrow>.
 
 my $FILE = '/etc/pve/escrow.cfg';
 
+my sub days ($description, $default) {
+    return {
+        description => $description, type => 'integer', minimum => 1, maximum => 3650, optional => 1,
+        default => $default,
+    };
+}
+
 my $SCHEMA = {
     type => 'object',
     additionalProperties => 0,
     properties => {
+        copies => {
+            description =>
+                "Storages with a directory that get a copy of every kit, in 'pve-escrow' there. At least one should be"
+                . " outside of this cluster.",
+            type => 'string',
+            format => 'pve-storage-id-list',
+            optional => 1,
+        },
         enabled => {
             description =>
                 "Off, the add-on does nothing on any node when its daemons start: no guard, no API, no GUI.",
@@ -47,6 +62,20 @@ my $SCHEMA = {
             optional => 1,
             default => 1,
         },
+        acknowledged => {
+            description =>
+                "Fingerprints of keys that are somebody else's, whose backups lie on the same server: snapshots"
+                . " that need them are nobody's loss here.",
+            type => 'string',
+            maxLength => 4096,
+            pattern => '(?:[0-9a-f]{2}(?::[0-9a-f]{2}){31}[,; ]*)+',
+            optional => 1,
+        },
+        'copy-days' => days('A copy of a kit that was not checked for so long counts no more.', 2),
+        'drill-days' => days('A drill should not be older than this.', 180),
+        'proof-days' => days(
+            'A proof should not be older than this: the daily check makes a new one in good time.', 7,
+        ),
         operators => {
             description =>
                 "Users besides root\@pam who may make, confirm and use recovery codes. They need"

@@ -7,8 +7,11 @@ use JSON ();
 use PVE::Cluster;
 use PVE::INotify;
 
+use PVE::Escrow::Coverage;
+use PVE::Escrow::Evidence;
 use PVE::Escrow::Keep;
 use PVE::Escrow::Records;
+use PVE::Escrow::Storage;
 
 =head1 NAME
 
@@ -22,6 +25,10 @@ PVE::Escrow::Doctor - is everything in place, on every node?
 
 Returns one row a thing that was looked at: C<check>, C<result> (C<ok>, C<warning>, C<error>) and C<text>, which says
 what to do. What the daemons of the nodes have loaded is what they said themselves, not what a fresh Perl would load.
+
+=item nodes()
+
+The rows about the guard of each node.
 
 =back
 
@@ -78,7 +85,7 @@ my sub of_node ($node, $said) {
     return row($what, 'ok', "guards its keys, version $said->{version}");
 }
 
-my sub nodes () {
+sub nodes () {
     my $said = PVE::Cluster::get_node_kv('pve-escrow') // {};
     my $nodes = PVE::Cluster::get_nodelist();
     my %known = map { $_ => 1 } @$nodes, PVE::INotify::nodename();
@@ -121,9 +128,34 @@ my sub kept () {
     );
 }
 
+# What keeps raw keys is in the backups of this machine too, and there whoever has the server can read it.
+my sub host_backups () {
+    my $node = PVE::INotify::nodename();
+    my @storages = grep {
+        grep { $_ eq $node } (PVE::Escrow::Coverage::cached($_)->{'plain-hosts'} // [])->@*
+    } PVE::Escrow::Storage::ids();
+    return row('host backups', 'ok', 'no unencrypted ones of this node are known') if !@storages;
+    return row(
+        'host backups', 'warning',
+        'there are unencrypted backups of this node on '
+            . join(', ', @storages)
+            . ": if /etc/pve or /var/lib/pve-escrow is in them, so are raw keys. Exclude /var/lib/pve-escrow/kept and"
+            . ' /etc/pve/priv, or encrypt them',
+    );
+}
+
+my sub evidence () {
+    my $trouble = PVE::Escrow::Evidence::trouble();
+    return defined($trouble)
+        ? row('evidence', 'error', $trouble)
+        : row('evidence', 'ok', 'events are written down');
+}
+
 sub run () {
     my @rows;
-    for my $check (\&library, \&quorum, \&nodes, \&copies, \&default_keys, \&kept) {
+    for my $check (
+        \&library, \&quorum, \&nodes, \&copies, \&default_keys, \&kept, \&host_backups, \&evidence,
+    ) {
         eval { push @rows, $check->(); 1 } or push @rows, row('doctor', 'error', $@ =~ s/\s+\z//r);
     }
     return \@rows;

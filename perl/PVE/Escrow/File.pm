@@ -25,6 +25,10 @@ more than C<$max> bytes.
 Writes a file that is old or new whatever happens, private from the first byte, and on the disk when this returns. Makes
 its directory.
 
+=item run_directory()
+
+F</run/pve-escrow>, made if it is not there. Others may read what is meant for them in it, by its name.
+
 =item make_directory($directory)
 
 Makes a private directory, and the one above it.
@@ -49,6 +53,13 @@ sub get ($path, $max) {
         die "$path is larger than $max bytes\n" if length($bytes) > $max;
     }
     return $bytes;
+}
+
+sub run_directory () {
+    my $directory = '/run/pve-escrow';
+    die "cannot make $directory: $!\n" if !mkdir($directory, oct(711)) && $! != EEXIST;
+    chmod(oct(711), $directory);
+    return $directory;
 }
 
 sub make_directory ($directory) {

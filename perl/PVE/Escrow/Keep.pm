@@ -390,9 +390,22 @@ my sub identify ($name) {
     return $fingerprint;
 }
 
+my sub write_down ($event, $key, $text = undef) {
+    require PVE::Escrow::Evidence;
+    PVE::Escrow::Evidence::add(
+        $event,
+        kept => $key->{name},
+        storage => $key->{storage},
+        fingerprint => is_fingerprint($key->{fingerprint}) ? $key->{fingerprint} : undef,
+        text => $text,
+    );
+    return;
+}
+
 sub import_file ($path) {
     my $kept = keep_file($path, 'it was imported');
     $kept->{fingerprint} = identify($kept->{name});
+    write_down('key-imported', $kept, "from $path");
     return $kept;
 }
 
@@ -565,6 +578,7 @@ sub forget ($named) {
         . "' has in $live[0]: it is in use, and stays. Next: pveescrow"
         . " keys\n"
         if @live;
+    my $about = about($name);
     my (undef, $reason) = attempt(sub {
         my $bytes =
             json()->encode({ name => $name, node => node(), time => timestamp() }) . "\n";
@@ -573,6 +587,7 @@ sub forget ($named) {
     });
     die "$name is not forgotten everywhere: $reason. Next: pvecm status; then do it again\n"
         if defined($reason);
+    write_down('key-forgotten', { %$about, name => $name });
     return;
 }
 

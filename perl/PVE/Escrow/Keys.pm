@@ -2,10 +2,10 @@ package PVE::Escrow::Keys;
 
 use v5.36;
 
+use PVE::Escrow::Evidence;
 use PVE::Escrow::Keep;
 use PVE::Escrow::Records;
 use PVE::Escrow::Seal;
-use PVE::Escrow::Status;
 use PVE::Escrow::Storage;
 
 =head1 NAME
@@ -37,6 +37,10 @@ Destroys a kept key for good. Refuses one that a storage has.
 
 The path of a kept key. Dies if there is none.
 
+=item live_keys()
+
+The keys that storages have: their ids by fingerprint.
+
 =item storages_of($fingerprint)
 
 The storages that have this key, named in full or in its short form.
@@ -45,8 +49,7 @@ The storages that have this key, named in full or in its short form.
 
 =cut
 
-# fingerprint -> [storages]
-my sub live_keys () {
+sub live_keys () {
     require PVE::RS::Escrow;
     my %live;
     for my $storeid (PVE::Escrow::Storage::ids()) {
@@ -102,8 +105,9 @@ my sub same_place ($record, $connection) {
 }
 
 sub of_storage ($storeid, $scfg) {
-    my $status = PVE::Escrow::Status::row($storeid, $scfg);
-    my $present = $status->{live} // $status->{configured} // '';
+    # which in turn needs to know of all keys
+    require PVE::Escrow::Status;
+    my $present = PVE::Escrow::Status::present_key($storeid, $scfg) // '';
     my $connection = PVE::Escrow::Storage::connection($scfg);
     my @rows;
     for my $name (PVE::Escrow::Records::names()) {
@@ -126,7 +130,13 @@ sub drop_record ($fingerprint, $storages) {
         . join(', ', @others)
         . ": name all storages that have it\n"
         if @others;
-    PVE::Escrow::Records::drop($fingerprint);
+    my $record = PVE::Escrow::Records::drop($fingerprint);
+    PVE::Escrow::Evidence::add(
+        'record-dropped',
+        fingerprint => $record->{fingerprint},
+        counts => { seals => scalar($record->{seals}->@*) },
+        text => join(', ', sort @$storages),
+    );
     return;
 }
 

@@ -4,6 +4,7 @@ use v5.36;
 
 use JSON ();
 
+use PVE::Escrow::Evidence;
 use PVE::Escrow::Records;
 use PVE::Escrow::Seal;
 use PVE::Escrow::Storage;
@@ -15,7 +16,8 @@ PVE::Escrow::Kit - what may leave the cluster
 
 =head1 DESCRIPTION
 
-A kit holds the sealed keys of one storage and the way to its backups, and no secret. Its MAC is by the key itself: who
+A kit holds the sealed keys of one storage, the way to its backups, and how far the evidence of the node that made it had
+come; and no secret. Its MAC is by the key itself: who
 can't open a blob in it can't have changed the connection either.
 
 =head1 FUNCTIONS
@@ -58,6 +60,9 @@ sub make ($storeid, $scfg) {
         created => PVE::Escrow::Records::now(),
         program => 'pve-escrow ' . PVE::RS::Escrow::version()->{version},
     };
+    my $head = PVE::Escrow::Evidence::head();
+    $kit->{evidence} = $head if $head;
+    PVE::Escrow::Evidence::anchor();
     my $signed = PVE::RS::Escrow::sign({
         kind => 'kit', keyfile => $keyfile, text => JSON->new->encode($kit),
     });

@@ -57,9 +57,9 @@ The record, or C<undef>. Dies if it can't be used and there is no second copy th
 Calls C<$code> with the record, a new one if there is none, under the domain lock C<escrow>, and writes what it was
 changed to, in both places. Returns what C<$code> returns. Dies without quorum, and with nothing changed.
 
-=item change_config($code)
+=item with_lock($code)
 
-Calls C<$code> under the same lock.
+Calls C<$code> under the same lock. Dies without quorum.
 
 =item check_quorum()
 
@@ -247,7 +247,7 @@ sub change ($fingerprint, $code) {
     });
 }
 
-sub change_config ($code) {
+sub with_lock ($code) {
     check_quorum();
     return locked($code);
 }

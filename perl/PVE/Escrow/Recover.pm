@@ -2,12 +2,14 @@ package PVE::Escrow::Recover;
 
 use v5.36;
 
-use Errno qw(EEXIST);
-
 use PVE::Storage;
 use PVE::Storage::Plugin;
 use PVE::Storage::PBSPlugin;
 
+use PVE::Escrow::Copies;
+use PVE::Escrow::Coverage;
+use PVE::Escrow::Evidence;
+use PVE::Escrow::File;
 use PVE::Escrow::Keep;
 use PVE::Escrow::Keys;
 use PVE::Escrow::Kit;
@@ -38,9 +40,13 @@ Installs the key and sets it in F<storage.cfg>. Members of C<$order>:
 
 =item C<code>: the ten words
 
-=item C<source>: text of a kit or of a blob; without it, the records of this cluster
+=item C<source>: text of a kit or of a blob
 
-=item C<fingerprint>: which record, if neither the storage nor its key file says
+=item C<copy>: a storage that has copies of kits; without both, the records of this cluster
+
+=item C<storage>: the storage whose copy is preferred
+
+=item C<fingerprint>: which record or copy, if neither the storage nor its key file says
 
 =item C<expect>: the key that the caller expects
 
@@ -60,18 +66,20 @@ Writes the key to a new file, and touches nothing else: works without quorum.
 
 =item find($order, $expected)
 
-Which blob does the code open? Returns C<blob>, C<fingerprint> and C<seal>.
+Which blob does the code open? Returns C<blob>, C<fingerprint>, C<seal> and, of a kit, C<source>.
 
-=item check_kit($text, $code)
+=item check_kit($order)
 
-Opens a kit and checks its MAC. Returns the C<fingerprint> and the C<connection>, which may be relied on from then on.
+Opens the kit of C<source> or C<copy> and checks its MAC. Returns the C<fingerprint> and the C<connection>, which may be relied on from then on.
 
 =back
 
 =cut
 
-my $RUN = '/run/pve-escrow';
 my $KEPT = '/var/lib/pve-escrow/kept';
+
+# of copies, which others can add to: each try takes a key derivation
+my $MAX_BLOBS = 32;
 
 my sub same ($first, $second) {
     my ($one, $two) = map { lc(tr/://dr) } $first, $second;
@@ -95,6 +103,7 @@ my sub expected ($storeid, $scfg, $order) {
     my @known = (
         ['its key file holds', present($storeid)],
         ['storage.cfg names', $scfg ? PVE::Escrow::Storage::claimed($scfg) : undef],
+        ['its newest encrypted snapshot needs', PVE::Escrow::Coverage::newest_key($storeid)],
     );
     for my $known (@known) {
         my ($where, $fingerprint) = @$known;
@@ -136,38 +145,70 @@ sub places ($fingerprint) {
         . ' (/var/lib/pve-cluster/backup), in a kit on another storage, or on paper';
 }
 
+my sub from_text ($text) {
+    return map { { blob => $_, source => $text } } PVE::Escrow::Kit::parse($text)->{blobs}->@*;
+}
+
+# and what is wrong with others
+my sub from_copy ($order, $expected) {
+    my $found = PVE::Escrow::Copies::kits(
+        $order->{copy},
+        { storage => $order->{storage}, fingerprint => $order->{fingerprint} // $expected },
+    );
+    my @problems = $found->{problems}->@*;
+    my %seen;
+    my @seals = grep { !$seen{ $_->{blob} }++ } map { from_text($_) } $found->{kits}->@*;
+    die join('; ', "storage '$order->{copy}' has no copy of a kit that is asked for", @problems)
+        . "\n"
+        if !@seals;
+    if (@seals > $MAX_BLOBS) {
+        push @problems,
+            "only $MAX_BLOBS of " . @seals . ' were tried: name the fingerprint of the key';
+        splice(@seals, $MAX_BLOBS);
+    }
+    return (\@problems, @seals);
+}
+
+my sub candidates ($order, $expected) {
+    die "give one kit, or the storage that has a copy, not both\n"
+        if defined($order->{source}) && defined($order->{copy});
+    return from_copy($order, $expected) if defined($order->{copy});
+    return ([], from_text($order->{source})) if defined($order->{source});
+    return ([], from_record($order->{fingerprint} // $expected));
+}
+
 sub find ($order, $expected) {
-    my @seals =
-        defined($order->{source})
-        ? map { { blob => $_ } } PVE::Escrow::Kit::parse($order->{source})->{blobs}->@*
-        : from_record($order->{fingerprint} // $expected);
+    my ($problems, @seals) = candidates($order, $expected);
     my $found =
         PVE::RS::Escrow::find({ blobs => [map { $_->{blob} } @seals], code => $order->{code} });
     die join(
         '; ', 'wrong recovery code: it opens none of the sealed keys that were tried',
-        $found->{damages}->@*
+        $found->{damages}->@*, @$problems
         )
         . "\n"
         if !defined($found->{index});
     my $seal = $seals[$found->{index}];
     die "this code opens key $found->{fingerprint}, but $expected is needed. Nothing was changed\n"
         if defined($expected) && !same($expected, $found->{fingerprint});
-    return { seal => $seal, blob => $seal->{blob}, fingerprint => $found->{fingerprint} };
+    return {
+        seal => $seal, blob => $seal->{blob}, source => $seal->{source},
+        fingerprint => $found->{fingerprint},
+    };
 }
 
 # what a kit says of the way to the backups, after its MAC was checked with the key that was found in it
-my sub connection_of ($text, $found, $code) {
-    my $kit = PVE::Escrow::Kit::parse($text)->{kit}
+my sub connection_of ($found, $code) {
+    my $kit = PVE::Escrow::Kit::parse($found->{source})->{kit}
         // die "this is a sealed key by itself: it does not say where the backups are\n";
-    PVE::Escrow::Kit::authenticate($text, $found->{blob}, $code);
+    PVE::Escrow::Kit::authenticate($found->{source}, $found->{blob}, $code);
     return $kit->{connection};
 }
 
-sub check_kit ($text, $code) {
-    my $found = find({ source => $text, code => $code }, undef);
+sub check_kit ($order) {
+    my $found = find($order, undef);
     return {
         fingerprint => $found->{fingerprint},
-        connection => connection_of($text, $found, $code),
+        connection => connection_of($found, $order->{code}),
     };
 }
 
@@ -177,13 +218,19 @@ sub to_file ($order, $out) {
         blob => $found->{blob}, code => $order->{code}, expect => $found->{fingerprint},
         out => $out,
     });
+    PVE::Escrow::Evidence::add(
+        'recovered',
+        user => $order->{by},
+        fingerprint => $found->{fingerprint},
+        seal => $found->{seal}->{id},
+        text => "to the file $out",
+    );
     return { fingerprint => $found->{fingerprint} };
 }
 
 # in memory only, where nobody but root can read it, and gone again whatever happens
 my sub with_key ($found, $code, $use) {
-    die "cannot make $RUN: $!\n" if !mkdir($RUN, oct(700)) && $! != EEXIST;
-    my $file = "$RUN/recover.$$.enc";
+    my $file = PVE::Escrow::File::run_directory() . "/recover.$$.enc";
     unlink($file);
     my ($result, $err);
     eval {
@@ -266,12 +313,11 @@ sub recover ($storeid, $order) {
     PVE::Escrow::Records::check_quorum();
     my $exists = PVE::Storage::config()->{ids}->{$storeid};
     my $scfg = $exists ? PVE::Escrow::Storage::config($storeid) : undef;
-    my $found = find($order, expected($storeid, $scfg, $order));
+    my $found = find({ %$order, storage => $storeid }, expected($storeid, $scfg, $order));
 
     my ($connection, $section);
     if (!$scfg) {
-        $connection = connection_of($order->{source}, $found, $order->{code})
-            if defined($order->{source});
+        $connection = connection_of($found, $order->{code}) if defined($found->{source});
         $section = new_section($storeid, $connection, $order);
     }
     my $installed = with_key(
@@ -298,6 +344,16 @@ sub recover ($storeid, $order) {
         'after it was recovered'
     );
     my $seal = remember($found, $order, $connection);
+    PVE::Escrow::Evidence::add(
+        'recovered',
+        user => $order->{by},
+        storage => $storeid,
+        fingerprint => $found->{fingerprint},
+        seal => $seal,
+        text => defined($installed->{kept})
+        ? "over another key, kept as $installed->{kept}"
+        : undef,
+    );
     return { %$installed, seal => $seal, created => $section ? 1 : 0 };
 }
 

@@ -4,6 +4,7 @@ use v5.36;
 
 use JSON ();
 
+use PVE::Escrow::Evidence;
 use PVE::Escrow::Keep;
 use PVE::Escrow::Records;
 use PVE::Escrow::Storage;
@@ -16,7 +17,7 @@ PVE::Escrow::Seal - seal the key of a storage, and find out whether a code opens
 =head1 DESCRIPTION
 
 A seal is pending until the code, typed back, has opened the stored blob. Key derivations take place outside of
-every lock.
+every lock. What is done is written down as evidence, and is done all the same if that fails.
 
 =head1 FUNCTIONS
 
@@ -36,6 +37,14 @@ superseded; their codes still open them. Returns the C<fingerprint> and the ids 
 =item verify($fingerprint, $code)
 
 Which active seal does the code open? Returns it; dies if there is none, or if it opens none. Changes nothing.
+
+=item sign($record, $keyfile)
+
+Authenticates a record with its key, so that a changed one is found out.
+
+=item authenticity($record, $keyfile)
+
+C<valid>, C<unsigned>, or C<changed>: somebody has changed it who does not have the key.
 
 =item new_id($record)
 
@@ -103,6 +112,33 @@ my sub computed ($keyfile) {
     return $key->{fingerprint};
 }
 
+# A record without it is still good: the blobs stand for themselves.
+sub sign ($record, $keyfile) {
+    my $signed = eval {
+        PVE::RS::Escrow::sign({
+            kind => 'record', keyfile => $keyfile, text => JSON->new->encode($record),
+        });
+    } or return;
+    $record->{mac} = JSON->new->decode($signed->{text})->{mac};
+    return;
+}
+
+sub authenticity ($record, $keyfile) {
+    return 'unsigned' if !defined($record->{mac});
+    my $text = JSON->new->encode($record);
+    return 'valid'
+        if
+        eval { PVE::RS::Escrow::authenticate({ kind => 'record', keyfile => $keyfile, text => $text }) };
+    return 'changed';
+}
+
+# what evidence says of a key; without a storage if it is a kept one
+my sub about ($fingerprint, $keyfile) {
+    my $storeid =
+        defined($keyfile) ? eval { PVE::Escrow::Storage::of_key_file($keyfile) } : undef;
+    return (fingerprint => $fingerprint, storage => $storeid);
+}
+
 sub create ($keyfile, $options) {
     PVE::Escrow::Keep::keep_file($keyfile, 'before it was sealed');
     my $fingerprint = computed($keyfile);
@@ -111,12 +147,14 @@ sub create ($keyfile, $options) {
     refuse_pending($record, $options->{replace}) if $record;
 
     my $sealed = PVE::RS::Escrow::create({ keyfile => $keyfile });
+    my @dropped;
     my $id = PVE::Escrow::Records::change(
         $sealed->{fingerprint},
         sub ($record) {
             refuse_pending($record, $options->{replace});
             my $now = PVE::Escrow::Records::now();
-            $_->{dropped} = $now for pending($record);
+            @dropped = pending($record);
+            $_->{dropped} = $now for @dropped;
             my $seal = {
                 id => new_id($record),
                 by => $options->{by},
@@ -125,8 +163,22 @@ sub create ($keyfile, $options) {
             };
             $seal->{label} = $options->{label} if length($options->{label} // '');
             push $record->{seals}->@*, $seal;
+            sign($record, $keyfile);
             return $seal->{id};
         },
+    );
+    my %about = about($sealed->{fingerprint}, $keyfile);
+    PVE::Escrow::Evidence::add(
+        'seal-dropped', %about,
+        user => $options->{by},
+        seal => $_->{id},
+        text => "replaced by seal $id",
+    ) for @dropped;
+    PVE::Escrow::Evidence::add(
+        'created', %about,
+        user => $options->{by},
+        seal => $id,
+        text => $options->{label},
     );
     return { id => $id, map { $_ => $sealed->{$_} } qw(fingerprint code check) };
 }
@@ -143,17 +195,6 @@ my sub supersede ($record, $seal, $now) {
     return [map { $_->{id} } @old];
 }
 
-# So that a changed record is found out. A record without it is still good: the blobs stand for themselves.
-my sub sign ($record, $keyfile) {
-    my $signed = eval {
-        PVE::RS::Escrow::sign({
-            kind => 'record', keyfile => $keyfile, text => JSON->new->encode($record),
-        });
-    } or return;
-    $record->{mac} = JSON->new->decode($signed->{text})->{mac};
-    return;
-}
-
 sub confirm ($fingerprint, $id, $code, $keyfile = undef) {
     PVE::Escrow::Records::check_quorum();
     my $seal = by_id(PVE::Escrow::Records::get($fingerprint), $id);
@@ -168,12 +209,20 @@ sub confirm ($fingerprint, $id, $code, $keyfile = undef) {
             die "seal '$id' was changed meanwhile, and is still pending\n"
                 if $stored->{blob} ne $seal->{blob} || state_of($stored) eq 'dropped';
             $stored->{'last-verified'} = $now;
-            return [] if state_of($stored) ne 'pending';
-            $stored->{confirmed} = $now;
-            my $old = supersede($record, $stored, $now);
+            my $old = [];
+            if (state_of($stored) eq 'pending') {
+                $stored->{confirmed} = $now;
+                $old = supersede($record, $stored, $now);
+            }
             sign($record, $keyfile) if defined($keyfile);
             return $old;
         },
+    );
+    PVE::Escrow::Evidence::add(
+        'confirmed',
+        about($fingerprint, $keyfile),
+        seal => $id,
+        text => @$superseded ? "supersedes @$superseded" : undef,
     );
     return { fingerprint => $opened->{fingerprint}, superseded => $superseded };
 }
@@ -184,7 +233,15 @@ sub verify ($fingerprint, $code) {
     die "key $fingerprint has no confirmed seal: there is nothing that a code could open\n"
         if !@seals;
     my $found = PVE::RS::Escrow::find({ blobs => [map { $_->{blob} } @seals], code => $code });
-    return $seals[$found->{index}] if defined($found->{index});
+    my $seal = defined($found->{index}) ? $seals[$found->{index}] : undef;
+    PVE::Escrow::Evidence::add(
+        'verified',
+        fingerprint => $fingerprint,
+        seal => $seal ? $seal->{id} : undef,
+        result => $seal ? 'ok' : 'invalid',
+        text => $seal ? undef : 'a code that opens none of its seals',
+    );
+    return $seal if $seal;
     die join(
         '; ',
         "wrong recovery code: it opens none of the " . @seals . " seals of key $fingerprint",

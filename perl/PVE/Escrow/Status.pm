@@ -2,10 +2,16 @@ package PVE::Escrow::Status;
 
 use v5.36;
 
+use Digest::SHA ();
+
+use PVE::Escrow::Coverage;
+use PVE::Escrow::File;
 use PVE::Escrow::Records;
 use PVE::Escrow::Seal;
+use PVE::Escrow::State;
 use PVE::Escrow::Storage;
 use PVE::Escrow::Tell;
+use PVE::Escrow::Verdict;
 
 =head1 NAME
 
@@ -37,16 +43,22 @@ The key file decides, F<storage.cfg> is a second opinion: a key file without the
 
 =item get($storeid, $scfg)
 
-The state of a storage: C<state>, C<text> in words, C<next>, the command to run, C<live>, C<configured>, C<seals>, and
-C<events>, what happened to its key on this node of late.
+The state of a storage: C<state>, C<text> in words, C<next>, the command to run, C<live>, C<configured>, C<seals>;
+C<events>, what happened to its key on this node of late; C<drill>, C<proof>, C<copies> and C<coverage>, as they were last;
+C<master-keys>: which ones get a copy of the key, and C<sha256> of each; and what L<PVE::Escrow::Verdict> says.
+
+=item present_key($storeid, $scfg)
+
+The fingerprint of the key that it has, else of that which F<storage.cfg> names.
 
 =item seal_row($seal)
 
 A seal, without its blob.
 
-=item row($storeid, $scfg)
+=item row($storeid, $scfg, $context)
 
-The same without the seals: one line of a list.
+One line of a list: C<seals> is their number, C<drill> and C<proof> are C<time> and C<result>, C<copies-ok> and C<copies-total>
+numbers.
 
 =back
 
@@ -111,6 +123,21 @@ my sub of_live ($storeid, $scfg, $live, $record) {
     return of_seals($storeid, $record);
 }
 
+# who gets a copy of the key with each backup: the client also takes root's, even where Proxmox VE passes a key
+my sub master_keys ($storeid) {
+    my @places = (
+        ['storage', "/etc/pve/priv/storage/$storeid.master.pem"],
+        ["root's default", '/root/.config/proxmox-backup/master-public.pem'],
+    );
+    my @found;
+    for my $place (@places) {
+        my ($where, $path) = @$place;
+        my $bytes = eval { PVE::Escrow::File::get($path, 65536) } // next;
+        push @found, { where => $where, sha256 => Digest::SHA::sha256_hex($bytes) };
+    }
+    return \@found;
+}
+
 my sub describe ($storeid, $scfg) {
     my ($live, $record, $state);
     my $known = eval {
@@ -126,7 +153,13 @@ my sub describe ($storeid, $scfg) {
     $status->{live} = $live->{fingerprint} if $live && defined($live->{fingerprint});
     my $claimed = PVE::Escrow::Storage::claimed($scfg);
     $status->{configured} = $claimed if defined($claimed);
+    $status->{'master-keys'} = master_keys($storeid);
     return ($status, $record);
+}
+
+sub present_key ($storeid, $scfg) {
+    my $live = eval { live($storeid) };
+    return ($live // {})->{fingerprint} // PVE::Escrow::Storage::claimed($scfg);
 }
 
 sub seal_row ($seal) {
@@ -139,18 +172,33 @@ sub seal_row ($seal) {
 
 sub get ($storeid, $scfg) {
     my ($status, $record) = describe($storeid, $scfg);
+    my $state = PVE::Escrow::State::get($storeid);
+    my $context = PVE::Escrow::Verdict::context();
     $status->{seals} = [map { seal_row($_) } $record ? $record->{seals}->@* : ()];
     $status->{events} = [
         map { { %$_{qw(text next time)} } }
         grep { ($_->{storage} // '') eq $storeid } PVE::Escrow::Tell::recent_events()
     ];
-    return $status;
+    for my $kind (qw(drill proof)) {
+        $status->{$kind} = $state->{$kind} if $state->{$kind};
+    }
+    $status->{copies} = [map { $state->{copies}->{$_} } sort keys(($state->{copies} // {})->%*)];
+    my $coverage = PVE::Escrow::Coverage::cached($storeid, $context->{states});
+    $status->{coverage} = $coverage if defined($coverage->{time});
+    return PVE::Escrow::Verdict::judge($status, $state, $context);
 }
 
-sub row ($storeid, $scfg) {
+sub row ($storeid, $scfg, $context = PVE::Escrow::Verdict::context()) {
     my ($status, $record) = describe($storeid, $scfg);
+    my $state = PVE::Escrow::State::get($storeid);
     $status->{seals} = $record ? scalar(PVE::Escrow::Seal::active($record)) : 0;
-    return $status;
+    for my $kind (grep { $state->{$_} } qw(drill proof)) {
+        $status->{$kind} = { map { $_ => $state->{$kind}->{$_} } qw(time result) };
+    }
+    my @copies = values(($state->{copies} // {})->%*);
+    $status->{'copies-total'} = scalar(@copies);
+    $status->{'copies-ok'} = scalar(grep { $_->{result} eq 'ok' } @copies);
+    return PVE::Escrow::Verdict::judge($status, $state, $context);
 }
 
 1;

@@ -3,6 +3,7 @@ package PVE::Escrow::Tell;
 use v5.36;
 
 use Fcntl qw(LOCK_EX LOCK_NB O_CREAT O_EXCL O_NOFOLLOW O_RDONLY O_WRONLY);
+use POSIX ();
 use Time::HiRes ();
 
 =head1 NAME
@@ -16,7 +17,7 @@ PVE::Escrow::Tell - say what happened to a key, once and to everybody
 =head1 DESCRIPTION
 
 The one place that tells. To a person at a terminal or in a CLI on stderr; to the system log always; as a notification
-if Proxmox VE's module for that is loaded; and in F</var/lib/pve-escrow/events.json>, for status and panel. Nothing in here
+if Proxmox VE's module for that is loaded; in the evidence; and in F</var/lib/pve-escrow/events.json>, for status and panel. Nothing in here
 ever dies: what cannot be told must not keep a key from being kept.
 
 =head1 FUNCTIONS
@@ -35,6 +36,10 @@ The event in words, with the next command.
 =item note($text)
 
 Only to the log, and on stderr to a person.
+
+=item inform($text)
+
+Only to the log, where it is no warning.
 
 =item recent_events()
 
@@ -85,6 +90,10 @@ my $TEXTS = {
     },
 };
 
+my $EVIDENCE = {
+    new => 'key-kept', changed => 'key-changed', gone => 'key-gone', unkept => 'key-unkept',
+};
+
 # what happened, and the command
 my sub describe ($event) {
     my $code = $TEXTS->{ $event->{type} }
@@ -104,14 +113,37 @@ my sub person_listens () {
     return -t STDERR; ## no critic (ProhibitInteractiveTest) - nothing to install for that
 }
 
-sub note ($text) {
-    my $line = $text =~ s/[\s\0]+/ /gr =~ s/ \z//r;
+my sub to_log ($priority, $line) {
     local $@;
     eval {
         require Sys::Syslog;
-        Sys::Syslog::syslog('warning', '%s', "pve-escrow: $line");
+        Sys::Syslog::syslog($priority, '%s', "pve-escrow: $line");
     };
+    return;
+}
+
+sub inform ($text) {
+    to_log('info', $text);
+    return;
+}
+
+sub note ($text) {
+    my $line = $text =~ s/[\s\0]+/ /gr =~ s/ \z//r;
+    to_log('warning', $line);
     print STDERR "pve-escrow: $line\n" if person_listens();
+    return;
+}
+
+# a line of the evidence; what could not be kept or is lost is no success
+my sub write_down ($event, $what) {
+    require PVE::Escrow::Evidence;
+    PVE::Escrow::Evidence::add(
+        $EVIDENCE->{ $event->{type} } // $event->{type},
+        storage => $event->{storage},
+        kept => $event->{name} // $event->{was},
+        result => $event->{lost} || $event->{type} eq 'unkept' ? 'error' : 'ok',
+        text => $what,
+    );
     return;
 }
 
@@ -121,8 +153,12 @@ my sub notify ($event, $text) {
     return if !$send;
     local $@;
     eval {
-        my $data = { %$event, text => $text };
-        $send->("pve-escrow-$event->{type}", $data, { type => 'pve-escrow' });
+        my ($node) = (POSIX::uname())[1] =~ m/^([^.]+)/;
+        my $head = PVE::Escrow::Evidence::head();
+        my $evidence = $head ? "$head->{node} $head->{count} $head->{hash}" : 'none';
+        my $data = { %$event, text => $text, node => $node, evidence => $evidence };
+        my $fields = { type => 'pve-escrow', hostname => $node };
+        $send->("pve-escrow-$event->{type}", $data, $fields);
     };
     return;
 }
@@ -177,6 +213,7 @@ sub tell (@events) { ## no critic (ProhibitBuiltinHomonyms)
         eval {
             my ($what, $next) = describe($event);
             note("$what Next: $next");
+            eval { write_down($event, $what) };
             notify($event, "$what Next: $next");
             push @told, { %$event, text => $what, next => $next, time => time() };
         };

@@ -96,6 +96,18 @@ with its own C<result>, C<files> and C<damages>. Damage is a result, no error. I
 Counts the snapshots in the directory of a datastore: C<keys>, by the key that they name, C<plain>, C<nameless>,
 C<without-manifest> and C<unreadable>.
 
+=item remote_coverage({ repository => TEXT, 'password-file' => PATH, 'tls-fingerprint' => TEXT, ns => NAMESPACE })
+
+The same of a backup server, through the installed C<proxmox-backup-client>, with all namespaces below C<ns>. The secret goes
+to the client by an inherited file in memory. Dies if the server does not answer.
+
+=item remote_prove({ repository, 'password-file', 'tls-fingerprint', ns, keyfile => PATH, ... })
+
+Proves through the client that the key of C<keyfile>, or that of C<blob> and C<code>, opens what is on a server: of each
+group the newest snapshot of this key, or the C<snapshots> that are named; of each archive C<mebibytes>, 16 unless given, or
+all (C<full>). With a code it is a drill, and C<controls> says what must not open anything, and did not. Writes a line to
+standard output for each snapshot. It may run for hours: in a worker only.
+
 =item schema($name)
 
 The C<description>, C<parameters> and C<returns> of an operation, as C<PVE::RESTHandler::register_method> takes them.
@@ -164,7 +176,10 @@ my sub wrap ($name, $operation) {
 load();
 
 for my $name (
-    qw(authenticate coverage create find fingerprint inspect install prove read_code sign unwrap verify)
+    qw(
+    authenticate coverage create find fingerprint inspect install prove read_code remote_coverage remote_prove
+    sign unwrap verify
+    )
 ) {
     no strict 'refs';
     no warnings qw(prototype redefine);

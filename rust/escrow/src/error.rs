@@ -88,6 +88,15 @@ pub enum Error {
     #[error("{} exists already and is left as it is", .0.display())]
     Exists(PathBuf),
 
+    /// The backup client did not do it.
+    #[error("the backup client failed ({kind}): {text}")]
+    Client {
+        /// A word for programs: [`crate::client::Refusal::kind`].
+        kind: &'static str,
+        /// Its own words.
+        text: String,
+    },
+
     /// Stopped because somebody asked for it.
     #[error("stopped on request")]
     Cancelled,

@@ -37,6 +37,20 @@ pub struct Connection {
     pub fingerprint: Option<String>,
 }
 
+/// How far a node's evidence had come when a kit was made: whoever changes what was written until then, is found out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Evidence {
+    /// Which chain of events.
+    pub chain: String,
+    /// Events in it.
+    pub count: u64,
+    /// SHA-256 of the last one, hexadecimal; each holds that of the one before.
+    pub hash: String,
+    /// Whose chain it is.
+    pub node: String,
+}
+
 /// Everything but the recovery code that is needed to get a key and its backups back.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -54,6 +68,9 @@ pub struct Kit {
     pub created: String,
     /// Name and version of the program that made it.
     pub program: String,
+    /// How far the evidence of the node that made it had come.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub evidence: Option<Evidence>,
     /// Authenticates all of the above; 64 hexadecimal digits.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mac: Option<String>,
@@ -134,6 +151,12 @@ mod tests {
             }),
             created: "2026-11-21T19:31:17+00:00".into(),
             program: "pve-escrow 0.1.0".into(),
+            evidence: Some(Evidence {
+                chain: "0123456789abcdef".into(),
+                count: 17,
+                hash: "ab".repeat(32),
+                node: "pve1".into(),
+            }),
             mac: None,
         };
         kit.sign(&key);
@@ -157,6 +180,8 @@ mod tests {
             ("00000001", "00000002"),
             (r#""blob":"{}""#, r#""blob":"[]""#),
             (r#""version":1"#, r#""version":0"#),
+            (r#""count":17"#, r#""count":16"#),
+            (r#""pve1""#, r#""pve2""#),
         ] {
             let changed = text.replace(from, to);
             assert_ne!(changed, text, "{from}");
@@ -180,6 +205,20 @@ mod tests {
             kit.verify(&other),
             Err(Error::FingerprintDiffers { .. })
         ));
+    }
+
+    #[test]
+    fn evidence_may_be_missing() {
+        let key = live().open(None).unwrap();
+        let mut kit = kit();
+        kit.evidence = None;
+        kit.sign(&key);
+        let text = serde_json::to_string(&kit).unwrap();
+        assert!(!text.contains("evidence"));
+        Kit::parse(text.as_bytes(), "kit")
+            .unwrap()
+            .verify(&key)
+            .unwrap();
     }
 
     #[test]

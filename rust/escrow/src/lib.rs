@@ -6,6 +6,7 @@
 //! * [`kit`] and [`record`] are what is kept of a seal.
 //! * [`mod@file`] reads and writes such that nothing is lost in a crash.
 //! * [`pbs`] reads datastores of a backup server: proves that a key opens what is there, and restores it.
+//! * [`client`] does that through the installed backup client, where the data is on a server.
 //! * [`ops`] joins these to whole operations, with a [`schema`] of the input and output of each.
 //!
 //! ```
@@ -24,6 +25,7 @@
 //! ```
 
 mod aead;
+pub mod client;
 pub mod code;
 mod error;
 pub mod file;

@@ -5,6 +5,7 @@ mod datastore;
 mod document;
 mod json;
 mod key;
+mod remote;
 
 use proxmox_schema::ObjectSchema;
 use serde_json::{Value, json};
@@ -26,6 +27,7 @@ pub fn operations() -> impl Iterator<Item = &'static Operation> {
         datastore::OPERATIONS,
         document::OPERATIONS,
         key::OPERATIONS,
+        remote::OPERATIONS,
     ];
     rooms.into_iter().flatten()
 }

@@ -13,9 +13,11 @@ pub mod export {
     //! See [`pve_escrow::ops`] for what each function does and how it fails.
 
     use anyhow::Error;
+    use pve_escrow::client::prove::RemoteReport;
     use pve_escrow::ops::code::{self, Find, Found, ReadCode, Typed};
     use pve_escrow::ops::datastore::{self, Place, Prove};
     use pve_escrow::ops::document::{self, Authenticate, Sign, Signed};
+    use pve_escrow::ops::remote;
     use pve_escrow::ops::{
         self, Created, Inspected, Install, Installed, Named, OfKeyFile, Unwrap, Verified, Verify,
     };
@@ -130,6 +132,24 @@ pub mod export {
     #[export]
     pub fn coverage(input: Place) -> Result<Coverage, Error> {
         Ok(datastore::coverage(&input)?)
+    }
+
+    /// Proves that a key opens what is on a server. A line on standard output, which is a worker's log, for each snapshot.
+    ///
+    /// # Errors
+    /// As [`remote::prove`].
+    #[export]
+    pub fn remote_prove(input: remote::Prove) -> Result<RemoteReport, Error> {
+        Ok(remote::prove(&input, &|snapshot| println!("{snapshot}"))?)
+    }
+
+    /// Counts the snapshots of a server by key.
+    ///
+    /// # Errors
+    /// As [`remote::coverage`].
+    #[export]
+    pub fn remote_coverage(input: remote::Place) -> Result<Coverage, Error> {
+        Ok(remote::coverage(&input)?)
     }
 
     /// The schema of an operation, as `register_method` takes it.

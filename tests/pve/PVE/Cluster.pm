@@ -87,6 +87,11 @@ sub get_nodelist () {
     return [PVE::INotify::nodename()];
 }
 
+sub remote_node_ip ($node, $noerr = 0) {
+    return if $noerr;
+    die "no address of node '$node'\n";
+}
+
 my sub kv () {
     open(my $fh, '<', $KV) or return {};
     local $/;

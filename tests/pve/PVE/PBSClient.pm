@@ -8,6 +8,14 @@ use Errno qw(ENOENT);
 
 use PVE::Tools;
 
+sub get_repository {
+    my ($scfg) = @_;
+    my $server = $scfg->{server};
+    $server = "[$server]" if $server =~ m/:/;
+    $server .= ":$scfg->{port}" if defined($scfg->{port}) && $scfg->{port} != 8007;
+    return join('@', $scfg->{username} // 'root@pam', "$server:$scfg->{datastore}");
+}
+
 sub new ($class, $scfg, $storeid, $secret_dir = '/etc/pve/priv/storage') {
     return bless { scfg => $scfg, storeid => $storeid, secret_dir => $secret_dir }, $class;
 }

@@ -55,6 +55,13 @@ my sub status ($env, $error) {
     return $env->{warning_count} ? "WARNINGS: $env->{warning_count}" : 'OK';
 }
 
+# on a command line a worker is seen
+my sub show ($upid) {
+    open(my $log, '<', task_log($upid)) or return;
+    print <$log>;
+    return;
+}
+
 # It ends before this returns: a test has nothing to do meanwhile.
 sub fork_worker ($self, $type, $id, $user, $function, $background = 0) {
     die "invalid type or id\n" if grep { defined && m/[:\/\s]/ } ($type, $id);
@@ -62,7 +69,11 @@ sub fork_worker ($self, $type, $id, $user, $function, $background = 0) {
     mkdir for '/var/log/pve', '/var/log/pve/tasks';
     my $pid = fork() // die "fork failed - $!\n";
     if (!$pid) {
+        $0 = "task $upid"; ## no critic (RequireLocalizedPunctuationVars)
         $self->{worker} = 1;
+        POSIX::setsid();
+        ## no critic (RequireLocalizedPunctuationVars)
+        $SIG{INT} = $SIG{QUIT} = $SIG{TERM} = sub { die "received interrupt\n" };
         open(STDOUT, '>>', task_log($upid)) or POSIX::_exit(1);
         open(STDERR, '>&', \*STDOUT) or POSIX::_exit(1);
         $| = 1; ## no critic (RequireLocalizedPunctuationVars)
@@ -71,6 +82,7 @@ sub fork_worker ($self, $type, $id, $user, $function, $background = 0) {
         POSIX::_exit($error ? 1 : 0);
     }
     waitpid($pid, 0);
+    show($upid) if $self->{type} eq 'cli';
     return $upid;
 }
 

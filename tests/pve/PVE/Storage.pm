@@ -50,6 +50,12 @@ sub storage_config ($cfg, $storeid, $noerr = 0) {
     return $cfg->{ids}->{$storeid} // ($noerr ? undef : die "storage '$storeid' does not exist\n");
 }
 
+sub activate_storage ($cfg, $storeid, $cache = {}) {
+    my $scfg = storage_config($cfg, $storeid);
+    die "storage '$storeid' is disabled\n" if $scfg->{disable};
+    return PVE::Storage::Plugin->lookup($scfg->{type})->activate_storage($storeid, $scfg, $cache);
+}
+
 sub lock_storage_config ($code, $errmsg = undef) {
     PVE::Cluster::cfs_lock_file('storage.cfg', undef, $code);
     die defined($errmsg) ? "$errmsg: $@" : $@ if $@;

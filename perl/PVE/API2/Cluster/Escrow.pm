@@ -45,6 +45,14 @@ my sub list ($items, %more) {
     return { type => 'array', items => $items, %more };
 }
 
+my $LAST = {
+    object(
+        result => text('What was found.', enum => [qw(valid invalid unknown)]),
+        time => { type => 'integer', description => 'Seconds since 1970.' },
+    )->%*,
+    optional => 1,
+};
+
 __PACKAGE__->register_method({
     name => 'index',
     path => '',
@@ -60,20 +68,29 @@ __PACKAGE__->register_method({
     returns => list(
         object(
             configured => text('The key that storage.cfg names.', optional => 1),
+            'copies-ok' => { type => 'integer', description => 'Copies of its kit that are good.' },
+            'copies-total' => { type => 'integer', description => 'Copies of its kit.' },
+            drill => { %$LAST, description => 'The last drill.' },
+            level => text('How safe it is.', enum => [qw(good warning critical none)]),
             live => text('The key in the key file, computed.', optional => 1),
             next => text('The command to run next.', optional => 1),
+            proof => { %$LAST, description => 'The last proof with the live key.' },
+            reasons =>
+                { type => 'array', description => 'See the status of a storage.', items => { type => 'object' } },
             seals =>
                 { type => 'integer', description => 'Active seals of the key.', minimum => 0 },
             state => text('In one word.'),
             storage => get_standard_option('pve-storage-id'),
             text => text('In a sentence.'),
+            verdict => text('Do its backups survive the loss of this cluster?'),
         ),
     ),
     code => sub ($param) {
         require PVE::Escrow::Status;
         my $ids = PVE::Storage::config()->{ids};
         my @visible = grep { PVE::Escrow::Access::may_audit($_) } PVE::Escrow::Storage::ids();
-        return [map { PVE::Escrow::Status::row($_, $ids->{$_}) } @visible];
+        my $context = PVE::Escrow::Verdict::context();
+        return [map { PVE::Escrow::Status::row($_, $ids->{$_}, $context) } @visible];
     },
 });
 
@@ -223,10 +240,124 @@ __PACKAGE__->register_method({
         PVE::Escrow::Access::root();
         require PVE::Escrow::Records;
         my @delete = split(m/[,;\s]+/, delete($param->{delete}) // '');
-        PVE::Escrow::Records::change_config(sub {
+        PVE::Escrow::Records::with_lock(sub {
             PVE::Escrow::Config::update($param, \@delete);
         });
         return;
+    },
+});
+
+__PACKAGE__->register_method({
+    name => 'nodes',
+    path => 'nodes',
+    method => 'GET',
+    description => 'Do the daemons of each node guard its keys?',
+    protected => 1,
+    permissions => { check => ['perm', '/', ['Sys.Audit']] },
+    parameters => parameters(),
+    returns => list(
+        object(
+            node => text('Name of the node.'),
+            result => text('How it is.', enum => [qw(ok warning error)]),
+            text => text('In words.'),
+        ),
+    ),
+    code => sub ($param) {
+        require PVE::Escrow::Doctor;
+        return [
+            map { { node => $_->{check} =~ s/^node //r, result => $_->{result}, text => $_->{text} } }
+                PVE::Escrow::Doctor::nodes()
+        ];
+    },
+});
+
+# each node has a chain of its own
+my $HERE = 'Of the node that is asked: the one that runs the command, or serves the page.';
+
+__PACKAGE__->register_method({
+    name => 'evidence',
+    path => 'evidence',
+    method => 'GET',
+    description => "What happened to keys, newest first. $HERE",
+    protected => 1,
+    allowtoken => 0,
+    permissions => $OPERATOR,
+    parameters => parameters(
+        limit => {
+            description => 'At most so many events.',
+            type => 'integer',
+            minimum => 1,
+            maximum => 10000,
+            default => 200,
+            optional => 1,
+        },
+    ),
+    returns => list(
+        object(
+            counts => {
+                type => 'object', description => 'What was counted, by name.', optional => 1,
+            },
+            event => text('What happened, in a word.'),
+            fingerprint => text('To which key.', optional => 1),
+            line => { type => 'integer', description => 'Number of the line in the chain.' },
+            node => text('The node that wrote it.'),
+            result => text('How it went, in a word.'),
+            storage => text('Of which storage.', optional => 1),
+            text => text('In more words.', optional => 1),
+            time => { type => 'integer', description => 'Seconds since 1970.' },
+            user => text('Who did it.'),
+        ),
+    ),
+    code => sub ($param) {
+        PVE::Escrow::Access::operator();
+        require PVE::Escrow::Evidence;
+        return PVE::Escrow::Evidence::events($param->{limit} // 200);
+    },
+});
+
+__PACKAGE__->register_method({
+    name => 'verify_evidence',
+    path => 'evidence/verify',
+    method => 'GET',
+    description => 'Was the evidence cut or rewritten since its head was noted down elsewhere?'
+        . " $HERE",
+    protected => 1,
+    allowtoken => 0,
+    permissions => $OPERATOR,
+    parameters => parameters(),
+    returns => object(
+        findings => list(text('What was found, and in which file and line.')),
+        head => text('SHA-256 of the last line.', optional => 1),
+        lines => { type => 'integer', description => 'Lines in all files.', minimum => 0 },
+        result => text('In a word.', enum => [qw(ok damaged)]),
+        text => text('In a sentence.'),
+    ),
+    code => sub ($param) {
+        PVE::Escrow::Access::operator();
+        require PVE::Escrow::Evidence;
+        my $found = PVE::Escrow::Evidence::verify();
+        return {
+            $found->{head} ? (head => $found->{head}->{hash}) : (),
+            map { $_ => $found->{$_} } qw(findings lines result text),
+        };
+    },
+});
+
+__PACKAGE__->register_method({
+    name => 'report',
+    path => 'evidence/report',
+    method => 'GET',
+    description =>
+        "A page for an auditor: storages, keys, seals, proofs, coverage, and the evidence. $HERE",
+    protected => 1,
+    allowtoken => 0,
+    permissions => $OPERATOR,
+    parameters => parameters(),
+    returns => object(html => text('The page.'), name => text('A name for its file.')),
+    code => sub ($param) {
+        PVE::Escrow::Access::operator();
+        require PVE::Escrow::Report;
+        return { html => PVE::Escrow::Report::html(), name => PVE::Escrow::Report::name() };
     },
 });
 

@@ -55,6 +55,12 @@ my sub storage ($param) {
     return PVE::Escrow::Storage::config($param->{storage});
 }
 
+# runs what a worker does, in one
+my sub worker ($type, $storeid, $user, $run) {
+    require PVE::RPCEnvironment;
+    return PVE::RPCEnvironment::get()->fork_worker($type, $storeid, $user, $run);
+}
+
 my sub live_fingerprint ($storeid) {
     require PVE::RS::Escrow;
     my $key = PVE::RS::Escrow::fingerprint({ keyfile => PVE::Escrow::Storage::key_file($storeid) });
@@ -76,7 +82,7 @@ __PACKAGE__->register_method({
     },
     code => sub ($param) {
         storage($param);
-        return [map { { name => $_ } } qw(confirm create kit records recover status verify)];
+        return [map { { name => $_ } } qw(confirm coverage create kit prove records recover status verify)];
     },
 });
 
@@ -93,6 +99,75 @@ my $SEAL_ROW = object(
     superseded => text('When a newer one took its place.', optional => 1),
 );
 
+my $TIME = { type => 'integer', description => 'Seconds since 1970.' };
+
+my $RESULT = object(
+    bytes => { type => 'integer', description => 'Bytes that were decrypted.' },
+    controls => {
+        type => 'object',
+        description => 'Of a drill: what must not open a backup, whether it was refused, and how.',
+        optional => 1,
+    },
+    fingerprint => text('The key.'),
+    result => text('What was found.', enum => [qw(valid invalid unknown)]),
+    seal => text('Of a proof: is the record of the seals as it was confirmed?', optional => 1),
+    snapshots => { type => 'integer', description => 'Snapshots that were looked at.' },
+    text => text('In words.'),
+    time => $TIME,
+    upid => text('The task.', optional => 1),
+    user => text('Who made it.'),
+);
+
+my $COVERAGE = object(
+    age => { type => 'integer', description => 'Seconds since then.', optional => 1 },
+    keys => {
+        type => 'array',
+        optional => 1,
+        description => 'By key, the one in use first.',
+        items => object(
+            fingerprint =>
+                text('The key; only with Datastore.Allocate on the storage.', optional => 1),
+            newest => { %$TIME, optional => 1, description => 'Time of the newest snapshot.' },
+            snapshots => { type => 'integer', description => 'Snapshots that need it.' },
+            state => text(
+                'What this cluster has of it.',
+                enum => [qw(sealed live kept acknowledged missing)],
+            ),
+        ),
+    },
+    nameless => {
+        type => 'integer', optional => 1, description => 'Snapshots that need a key, and name none.',
+    },
+    plain => { type => 'integer', optional => 1, description => 'Snapshots that need no key.' },
+    'plain-hosts' => {
+        type => 'array',
+        optional => 1,
+        description => 'Machines with host backups that need no key.',
+        items => text('Name of the machine.'),
+    },
+    snapshots => { type => 'integer', optional => 1, description => 'Snapshots in all.' },
+    time => { %$TIME, optional => 1, description => 'When the server was asked; none if it never was.' },
+    unreadable => {
+        type => 'integer', optional => 1, description => 'Snapshots and namespaces that could not be read.',
+    },
+    'without-rsa' => {
+        type => 'integer',
+        optional => 1,
+        description => 'Encrypted snapshots that hold no copy of the key for a master key.',
+    },
+);
+
+# what a user without Datastore.Allocate sees
+my sub counts_only ($storeid, $coverage) {
+    return $coverage if !$coverage->{keys} || PVE::Escrow::Access::may_allocate($storeid);
+    my @keys = map {
+        my %key = %$_;
+        delete $key{fingerprint};
+        \%key
+    } $coverage->{keys}->@*;
+    return { %$coverage, keys => \@keys };
+}
+
 __PACKAGE__->register_method({
     name => 'status',
     path => 'status',
@@ -104,6 +179,19 @@ __PACKAGE__->register_method({
     parameters => parameters(),
     returns => object(
         configured => text('The key that storage.cfg names.', optional => 1),
+        copies => {
+            type => 'array',
+            description => 'The copies of its kit, as they were last.',
+            items => object(
+                outside => { type => 'boolean', description => "Is it outside of this cluster's disks?" },
+                result => text('How it is.', enum => [qw(ok error)]),
+                storage => get_standard_option('pve-storage-id'),
+                text => text('In words.', optional => 1),
+                time => $TIME,
+            ),
+        },
+        coverage => { %$COVERAGE, optional => 1 },
+        drill => { %$RESULT, optional => 1, description => 'The last drill.' },
         events => {
             type => 'array',
             description => 'What happened to the key on this node of late.',
@@ -113,8 +201,28 @@ __PACKAGE__->register_method({
                 time => { type => 'integer', description => 'Seconds since 1970.' },
             ),
         },
+        level => text('How safe it is.', enum => [qw(good warning critical none)]),
         live => text('The key in the key file, computed.', optional => 1),
+        'master-keys' => {
+            type => 'array',
+            description => 'Public keys whose holder gets the key with each backup.',
+            items => object(
+                sha256 => text('SHA-256 of its file.'),
+                where => text('Whose it is.'),
+            ),
+        },
         next => text('The command to run next.', optional => 1),
+        proof => { %$RESULT, optional => 1, description => 'The last proof with the live key.' },
+        reasons => {
+            type => 'array',
+            description => 'What keeps it from being better, worst first.',
+            items => object(
+                id => text('The same as long as the reason is.'),
+                level => text('How bad it is.', enum => [qw(critical warning notice)]),
+                next => text('The command to run next.', optional => 1),
+                text => text('In words.'),
+            ),
+        },
         seals => { type => 'array', items => $SEAL_ROW },
         state => text(
             'In one word.',
@@ -123,11 +231,15 @@ __PACKAGE__->register_method({
         ),
         storage => get_standard_option('pve-storage-id'),
         text => text('In a sentence.'),
+        verdict => text('Do the backups survive the loss of this cluster?'),
     ),
     code => sub ($param) {
         my $scfg = storage($param);
         require PVE::Escrow::Status;
-        return PVE::Escrow::Status::get($param->{storage}, $scfg);
+        my $status = PVE::Escrow::Status::get($param->{storage}, $scfg);
+        $status->{coverage} = counts_only($param->{storage}, $status->{coverage})
+            if $status->{coverage};
+        return $status;
     },
 });
 
@@ -170,17 +282,52 @@ __PACKAGE__->register_method({
     },
 });
 
+# A key that is sealed is sealed, whatever becomes of the copies. Less than a caller of the API waits.
+my $COPY_SECONDS = 20;
+
+my sub write_copies () {
+    my $rows = eval {
+        require PVE::Escrow::Copies;
+        my $rows = PVE::Escrow::Copies::write_all($COPY_SECONDS);
+        PVE::Escrow::Copies::remember($rows);
+        $rows;
+    } // [{ result => 'error', text => $@ =~ s/\s+\z//r, outside => 0 }];
+    return [
+        map {
+            my $row = $_;
+            +{ map { defined($row->{$_}) ? ($_ => $row->{$_}) : () }
+                    qw(storage result text outside) }
+        } @$rows
+    ];
+}
+
 __PACKAGE__->register_method({
     name => 'confirm',
     path => 'confirm',
     method => 'POST',
-    description => 'Makes a pending seal active, once its code has opened the stored blob.',
+    description =>
+        'Makes a pending seal active, once its code has opened the stored blob. Copies of the kits are written then.',
     proxyto => 'node',
     protected => 1,
     allowtoken => 0,
     permissions => $OPERATOR,
     parameters => parameters(id => $ID, PVE::Escrow::Code::parameters()),
     returns => object(
+        copies => {
+            type => 'array',
+            description =>
+                'The storages that get copies of the kits. The seal is active even if that failed.',
+            optional => 1,
+            items => object(
+                outside => {
+                    type => 'boolean',
+                    description => "Is it on other disks than this node's system?"
+                },
+                result => text('How it went.', enum => [qw(ok error)]),
+                storage => get_standard_option('pve-storage-id', { optional => 1 }),
+                text => text('In words.'),
+            ),
+        },
         fingerprint => $FINGERPRINT,
         superseded => { type => 'array', description => 'Ids of older seals.', items => $ID },
     ),
@@ -189,10 +336,13 @@ __PACKAGE__->register_method({
         storage($param);
         my $code = PVE::Escrow::Code::take($param);
         require PVE::Escrow::Seal;
-        return PVE::Escrow::Seal::confirm(
+        my $done = PVE::Escrow::Seal::confirm(
             live_fingerprint($param->{storage}),
             $param->{id}, $code, PVE::Escrow::Storage::key_file($param->{storage}),
         );
+        my $copies = write_copies();
+        $done->{copies} = $copies if @$copies;
+        return $done;
     },
 });
 
@@ -237,11 +387,19 @@ __PACKAGE__->register_method({
     allowtoken => 0,
     permissions => $OPERATOR,
     parameters => parameters(
+        copy => get_standard_option(
+            'pve-storage-id',
+            {
+                description => 'A storage that has copies of kits, to recover from those.',
+                optional => 1
+            },
+        ),
         displace => PVE::Escrow::Schema::parameter('install', 'displace'),
         expect => $EXPECT,
         fingerprint => {
             %$EXPECT,
-            description => 'The record to recover from, if the storage does not name its key.'
+            description =>
+                'The record or copy to recover from, if the storage does not name its key.'
         },
         password => text(
             'The secret of the backup server, for a storage that does not exist yet.',
@@ -249,7 +407,7 @@ __PACKAGE__->register_method({
             optional => 1,
         ),
         source => text(
-            'Content of a kit or of a sealed key file; without it, the records of this cluster.',
+            'Content of a kit or of a sealed key file; without it and copy, the records of this cluster.',
             maxLength => 65536,
             optional => 1,
         ),
@@ -266,10 +424,122 @@ __PACKAGE__->register_method({
         my $user = PVE::Escrow::Access::operator();
         my $code = PVE::Escrow::Code::take($param);
         require PVE::Escrow::Recover;
-        my %order = map { $_ => $param->{$_} } qw(displace expect fingerprint password source);
+        my %order =
+            map { $_ => $param->{$_} } qw(copy displace expect fingerprint password source);
         return PVE::Escrow::Recover::recover(
             $param->{storage},
             { %order, code => $code, by => $user }
+        );
+    },
+});
+
+my $SNAPSHOT = {
+    type => 'string',
+    pattern => '(?:vm|ct|host)/[A-Za-z0-9_][A-Za-z0-9_.-]*/[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z',
+    description => 'Snapshot, as in ct/100/2024-06-05T16:00:00Z.',
+};
+
+__PACKAGE__->register_method({
+    name => 'prove',
+    path => 'prove',
+    method => 'POST',
+    description =>
+        'Decrypts backups: with a recovery code a drill with the key that is sealed under it, else a proof with the live key.'
+        . ' The result is in the status.',
+    proxyto => 'node',
+    protected => 1,
+    permissions => {
+        description =>
+            "With a code as for 'recover'; without, Datastore.Allocate on the storage.",
+        user => 'all',
+    },
+    parameters => parameters(
+        full => {
+            type => 'boolean', optional => 1, default => 0,
+            description => 'All of each archive.',
+        },
+        sample => {
+            type => 'integer', optional => 1, minimum => 1, maximum => 1048576, default => 16,
+            description => 'How much of each archive, in MiB.',
+        },
+        snapshots => {
+            type => 'array', optional => 1, items => $SNAPSHOT,
+            description => 'Only these; else the newest of each guest.',
+        },
+        PVE::Escrow::Code::parameters(),
+    ),
+    returns => text('The task.'),
+    code => sub ($param) {
+        my ($storeid, $user, $code) = ($param->{storage});
+        if (PVE::Escrow::Code::given($param)) {
+            $user = PVE::Escrow::Access::operator();
+            $code = PVE::Escrow::Code::take($param);
+        } else {
+            $user = PVE::Escrow::Access::allocate($storeid);
+        }
+        my $scfg = storage($param);
+        require PVE::Escrow::Prove;
+        my %order = map { $_ => $param->{$_} } qw(full sample snapshots);
+        my $order =
+            PVE::Escrow::Prove::prepare($storeid, $scfg, { %order, code => $code, user => $user });
+        return worker(
+            'escrowprove',
+            $storeid, $user,
+            sub ($upid) {
+                $order->{upid} = $upid;
+                PVE::Escrow::Prove::finish(PVE::Escrow::Prove::run($storeid, $scfg, $order));
+            },
+        );
+    },
+});
+
+__PACKAGE__->register_method({
+    name => 'coverage',
+    path => 'coverage',
+    method => 'GET',
+    description =>
+        'Which snapshots need which key, as far as the server showed when it was asked last. Fingerprints only'
+        . ' with Datastore.Allocate on the storage.',
+    proxyto => 'node',
+    protected => 1,
+    permissions => { check => $AUDIT },
+    parameters => parameters(),
+    returns => $COVERAGE,
+    code => sub ($param) {
+        storage($param);
+        require PVE::Escrow::Coverage;
+        return counts_only($param->{storage}, PVE::Escrow::Coverage::cached($param->{storage}));
+    },
+});
+
+__PACKAGE__->register_method({
+    name => 'refresh_coverage',
+    path => 'coverage',
+    method => 'POST',
+    description => 'Asks the server again which snapshots need which key.',
+    proxyto => 'node',
+    protected => 1,
+    permissions => { check => $AUDIT },
+    parameters => parameters(),
+    returns => text('The task.'),
+    code => sub ($param) {
+        my $scfg = storage($param);
+        require PVE::Escrow::Coverage;
+        require PVE::RPCEnvironment;
+        my $storeid = $param->{storage};
+        return worker(
+            'escrowcoverage',
+            $storeid,
+            PVE::RPCEnvironment::get()->get_user(),
+            sub ($upid) {
+                my $coverage = PVE::Escrow::Coverage::refresh($storeid, $scfg);
+                say "$coverage->{snapshots} snapshots, $coverage->{plain} of them need no key";
+                my $states = PVE::Escrow::Coverage::states();
+                say PVE::Escrow::Records::short($_->{fingerprint})
+                    . ": $_->{snapshots} snapshots, "
+                    . $states->($_->{fingerprint})
+                    for $coverage->{keys}->@*;
+            },
         );
     },
 });

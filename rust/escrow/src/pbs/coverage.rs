@@ -1,13 +1,13 @@
 //! Which snapshots of a datastore need which key. No key is needed for that: it goes by what manifests say.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
 use super::blob::Buffer;
 use super::datastore::{Datastore, Scope, SnapshotId, Unreadable};
 use super::manifest::{Manifest, Protection};
-use super::name::MASTER_KEY_BLOB;
+use super::name::{BackupType, MASTER_KEY_BLOB};
 use super::{Fault, Watch};
 use crate::Fingerprint;
 use crate::error::{Error, Result};
@@ -26,8 +26,81 @@ pub struct Coverage {
     pub plain: Group,
     /// Those without manifest: running, broken off, or damaged.
     pub without_manifest: Group,
+    /// Machines with `host` backups that need no key: what is backed up there can be read by whoever has the server.
+    pub plain_hosts: Vec<String>,
     /// Snapshots and directories that could not be read, or whose manifest is damaged.
     pub unreadable: Vec<Unreadable>,
+}
+
+/// What is known of a snapshot, from its manifest or from what a server says of it.
+pub(crate) struct Facts {
+    /// The key that it names.
+    pub claimed: Option<Fingerprint>,
+    /// How it is protected.
+    pub protection: Protection,
+    /// Does it carry the key for the holder of a master key?
+    pub with_master_key: bool,
+    /// `None`: can't be told without the manifest.
+    pub signed: Option<bool>,
+}
+
+impl From<&Manifest> for Facts {
+    fn from(manifest: &Manifest) -> Self {
+        Self {
+            claimed: manifest.claimed,
+            protection: manifest.protection(),
+            with_master_key: manifest.has(MASTER_KEY_BLOB),
+            signed: Some(manifest.is_signed()),
+        }
+    }
+}
+
+/// Counts.
+#[derive(Default)]
+pub(crate) struct Tally {
+    coverage: Coverage,
+    keys: BTreeMap<Fingerprint, OfKey>,
+    plain_hosts: BTreeSet<String>,
+}
+
+impl Tally {
+    /// A snapshot and what is known of it; `None` if it has no manifest.
+    pub(crate) fn add(&mut self, id: &SnapshotId, facts: Option<&Facts>) {
+        self.coverage.snapshots += 1;
+        let Some(facts) = facts else {
+            return self.coverage.without_manifest.add(id);
+        };
+        match (facts.claimed, facts.protection) {
+            (Some(fingerprint), _) => {
+                self.keys
+                    .entry(fingerprint)
+                    .or_insert_with(|| OfKey::new(fingerprint))
+                    .add(id, facts);
+            }
+            (None, Protection::Plain) => {
+                self.coverage.plain.add(id);
+                if id.snapshot.backup_type() == BackupType::Host {
+                    self.plain_hosts.insert(id.snapshot.id().to_owned());
+                }
+            }
+            (None, _) => self.coverage.nameless.add(id),
+        }
+    }
+
+    /// A snapshot or a place that could not be looked at.
+    pub(crate) fn unreadable(&mut self, unreadable: Unreadable) {
+        self.coverage.unreadable.push(unreadable);
+    }
+
+    /// The key in use first.
+    pub(crate) fn finish(mut self) -> Coverage {
+        self.coverage.plain_hosts = self.plain_hosts.into_iter().collect();
+        self.coverage.keys = self.keys.into_values().collect();
+        self.coverage.keys.sort_by_key(|key| {
+            std::cmp::Reverse(key.all.newest.as_ref().map(|id| id.snapshot.time()))
+        });
+        self.coverage
+    }
 }
 
 /// The snapshots of a key.
@@ -80,61 +153,34 @@ impl Group {
 /// [`Error::Io`] if the namespace can't be read; [`Error::Cancelled`].
 pub fn coverage(datastore: &Datastore, scope: &Scope, watch: Watch<'_>) -> Result<Coverage> {
     let listing = datastore.list(scope)?;
-    let mut coverage = Coverage {
-        snapshots: listing.snapshots.len() as u64,
-        unreadable: listing.unreadable,
-        ..Coverage::default()
-    };
-    let mut keys = BTreeMap::new();
+    let mut tally = Tally::default();
+    for unreadable in listing.unreadable {
+        tally.unreadable(unreadable);
+    }
     let mut buffer = Buffer::default();
     for id in &listing.snapshots {
         if watch.is_cancelled() {
             return Err(Error::Cancelled);
         }
-        let Ok(snapshot) = datastore
-            .snapshot(id)
-            .inspect_err(|fault| coverage.unreadable(id, fault))
-        else {
-            continue;
-        };
-        match snapshot.manifest(&mut buffer) {
-            Ok(manifest) => coverage.add(&mut keys, id, &manifest),
-            Err(Fault::Missing) => coverage.without_manifest.add(id),
-            Err(fault) => coverage.unreadable(id, &fault),
-        }
-    }
-    coverage.keys = keys.into_values().collect();
-    // the one in use first
-    coverage
-        .keys
-        .sort_by_key(|key| std::cmp::Reverse(key.all.newest.as_ref().map(|id| id.snapshot.time())));
-    Ok(coverage)
-}
-
-impl Coverage {
-    fn add(
-        &mut self,
-        keys: &mut BTreeMap<Fingerprint, OfKey>,
-        id: &SnapshotId,
-        manifest: &Manifest,
-    ) {
-        match (manifest.claimed, manifest.protection()) {
-            (Some(fingerprint), protection) => {
-                keys.entry(fingerprint)
-                    .or_insert_with(|| OfKey::new(fingerprint))
-                    .add(id, manifest, protection);
+        let manifest =
+            datastore
+                .snapshot(id)
+                .and_then(|snapshot| match snapshot.manifest(&mut buffer) {
+                    Err(Fault::Missing) => Ok(None),
+                    manifest => manifest.map(Some),
+                });
+        match manifest {
+            Ok(manifest) => tally.add(id, manifest.as_ref().map(Facts::from).as_ref()),
+            Err(fault) => {
+                tally.coverage.snapshots += 1;
+                tally.unreadable(Unreadable {
+                    path: id.path().join(super::manifest::FILE),
+                    what: fault.to_string(),
+                });
             }
-            (None, Protection::Plain) => self.plain.add(id),
-            (None, _) => self.nameless.add(id),
         }
     }
-
-    fn unreadable(&mut self, id: &SnapshotId, fault: &Fault) {
-        self.unreadable.push(Unreadable {
-            path: id.path().join(super::manifest::FILE),
-            what: fault.to_string(),
-        });
-    }
+    Ok(tally.finish())
 }
 
 impl OfKey {
@@ -149,13 +195,13 @@ impl OfKey {
         }
     }
 
-    fn add(&mut self, id: &SnapshotId, manifest: &Manifest, protection: Protection) {
+    fn add(&mut self, id: &SnapshotId, facts: &Facts) {
         self.all.add(id);
-        match protection {
+        match facts.protection {
             Protection::Encrypted => self.encrypted += 1,
             Protection::Signed | Protection::Plain => self.signed_only += 1,
         }
-        self.with_master_key += u64::from(manifest.has(MASTER_KEY_BLOB));
-        self.not_signed += u64::from(!manifest.is_signed());
+        self.with_master_key += u64::from(facts.with_master_key);
+        self.not_signed += u64::from(facts.signed == Some(false));
     }
 }

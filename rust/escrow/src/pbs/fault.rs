@@ -88,6 +88,9 @@ pub enum Fault {
     /// The manifest of another backup.
     #[error("it belongs to snapshot {0}")]
     OtherSnapshot(String),
+    /// The backup client refused it.
+    #[error("the backup client refused it: {0}")]
+    Client(String),
 }
 
 impl Fault {
@@ -115,6 +118,7 @@ impl Fault {
             Self::NotSigned => "not-signed",
             Self::Label(_) => "wrong-fingerprint",
             Self::OtherSnapshot(_) => "other-snapshot",
+            Self::Client(_) => "refused-by-client",
         }
     }
 

@@ -9,7 +9,6 @@
 
 use std::collections::HashSet;
 
-use chrono::DateTime;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -231,9 +230,7 @@ impl Manifest {
 
 impl Wire {
     fn snapshot(&self) -> Option<SnapshotName> {
-        let time = DateTime::from_timestamp(self.backup_time, 0)?;
-        let time = time.to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
-        SnapshotName::new(self.backup_type, &self.backup_id, &time)
+        SnapshotName::from_parts(self.backup_type, &self.backup_id, self.backup_time)
     }
 }
 

@@ -162,6 +162,16 @@ impl SnapshotName {
         (is_safe(id) && name.time_text() == time).then_some(name)
     }
 
+    /// From the parts that manifests and servers name, the time in seconds since 1970.
+    pub(crate) fn from_parts(backup_type: BackupType, id: &str, time: i64) -> Option<Self> {
+        let time = DateTime::from_timestamp(time, 0)?;
+        Self::new(
+            backup_type,
+            id,
+            &time.to_rfc3339_opts(SecondsFormat::Secs, true),
+        )
+    }
+
     /// What was backed up.
     pub fn backup_type(&self) -> BackupType {
         self.backup_type

@@ -8,30 +8,30 @@ use proxmox_schema::{
 use super::Operation;
 use super::key::{BLOB, CODE, FINGERPRINT, KEYFILE, path};
 
-const fn text(description: &'static str) -> Schema {
+pub(super) const fn text(description: &'static str) -> Schema {
     StringSchema::new(description).schema()
 }
 
-const fn count(description: &'static str) -> Schema {
+pub(super) const fn count(description: &'static str) -> Schema {
     IntegerSchema::new(description).minimum(0).schema()
 }
 
-const fn flag(description: &'static str) -> Schema {
+pub(super) const fn flag(description: &'static str) -> Schema {
     BooleanSchema::new(description).schema()
 }
 
 const DATASTORE: Schema = path("Directory of the datastore.");
-const NAMESPACE: Schema = StringSchema::new("Namespace, if not the root.")
+pub(super) const NAMESPACE: Schema = StringSchema::new("Namespace, if not the root.")
     .max_length(256)
     .schema();
 const ALL_NAMESPACES: Schema = flag("Look into all namespaces.");
 const SNAPSHOT: Schema = StringSchema::new("Snapshot, as in ct/100/2024-06-05T16:00:00Z.")
     .max_length(256)
     .schema();
-const SNAPSHOTS: Schema = ArraySchema::new("Only these snapshots.", &SNAPSHOT).schema();
+pub(super) const SNAPSHOTS: Schema = ArraySchema::new("Only these snapshots.", &SNAPSHOT).schema();
 const SECONDS: Schema = NumberSchema::new("How long it took.").schema();
 
-const VERDICT: Schema = StringSchema::new("What was found.")
+pub(super) const VERDICT: Schema = StringSchema::new("What was found.")
     .format(&ApiStringFormat::Enum(&[
         EnumEntry::new("valid", "all that was looked at is as it was written"),
         EnumEntry::new("invalid", "something is damaged"),
@@ -99,7 +99,7 @@ const FILE: Schema = ObjectSchema::new(
 )
 .schema();
 
-const PROVEN: Schema = ObjectSchema::new(
+pub(super) const PROVEN: Schema = ObjectSchema::new(
     "A snapshot.",
     &[
         ("damages", false, &DAMAGES),
@@ -132,7 +132,7 @@ const PROVEN: Schema = ObjectSchema::new(
 )
 .schema();
 
-const UNREADABLE: Schema = ArraySchema::new(
+pub(super) const UNREADABLE: Schema = ArraySchema::new(
     "What could not be looked into.",
     &ObjectSchema::new(
         "A place below the datastore.",
@@ -145,7 +145,7 @@ const UNREADABLE: Schema = ArraySchema::new(
 )
 .schema();
 
-const TOTALS: Schema = ObjectSchema::new(
+pub(super) const TOTALS: Schema = ObjectSchema::new(
     "All in all.",
     &[
         (
@@ -215,6 +215,28 @@ const OF_KEY: Schema = ObjectSchema::new(
 )
 .schema();
 
+pub(super) const COVERAGE: ObjectSchema = ObjectSchema::new(
+    "Which snapshots need which key, as far as can be seen.",
+    &[
+        (
+            "keys",
+            false,
+            &ArraySchema::new("By key, the one in use first.", &OF_KEY).schema(),
+        ),
+        ("nameless", false, &GROUP.schema()),
+        ("plain", false, &GROUP.schema()),
+        (
+            "plain-hosts",
+            false,
+            &ArraySchema::new("Machines with host backups that need no key.", &HOST).schema(),
+        ),
+        ("snapshots", false, &count("Snapshots in all.")),
+        ("unreadable", false, &UNREADABLE),
+        ("without-manifest", false, &GROUP.schema()),
+    ],
+);
+const HOST: Schema = text("Its name in the backups.");
+
 pub(super) const OPERATIONS: &[Operation] = &[
     Operation {
         name: "coverage",
@@ -226,21 +248,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
                 ("ns", true, &NAMESPACE),
             ],
         ),
-        output: ObjectSchema::new(
-            "Which snapshots need which key, as far as the directory shows.",
-            &[
-                (
-                    "keys",
-                    false,
-                    &ArraySchema::new("By key, the one in use first.", &OF_KEY).schema(),
-                ),
-                ("nameless", false, &GROUP.schema()),
-                ("plain", false, &GROUP.schema()),
-                ("snapshots", false, &count("Snapshots in all.")),
-                ("unreadable", false, &UNREADABLE),
-                ("without-manifest", false, &GROUP.schema()),
-            ],
-        ),
+        output: COVERAGE,
     },
     Operation {
         name: "prove",

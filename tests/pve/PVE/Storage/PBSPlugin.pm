@@ -41,6 +41,11 @@ my sub file ($storeid, $suffix) {
     return "$SECRETS/$storeid.$suffix";
 }
 
+sub pbs_password_file_name {
+    my ($scfg, $storeid) = @_;
+    return file($storeid, 'pw');
+}
+
 my sub remove ($path) {
     die "failed to delete $path! $!\n" if !unlink($path) && $! != ENOENT;
     return;

@@ -1,5 +1,7 @@
 //! What a proof has shown.
 
+use std::fmt;
+
 use serde::Serialize;
 
 use crate::Fingerprint;
@@ -26,7 +28,7 @@ pub enum Verdict {
 
 impl Verdict {
     /// Damage outweighs doubt, and doubt what is sound.
-    pub(super) fn of(damaged: bool, doubtful: bool) -> Self {
+    pub(crate) fn of(damaged: bool, doubtful: bool) -> Self {
         match (damaged, doubtful) {
             (true, _) => Self::Invalid,
             (false, true) => Self::Unknown,
@@ -147,7 +149,7 @@ pub struct SnapshotReport {
 }
 
 impl SnapshotReport {
-    pub(super) fn new(id: &SnapshotId) -> Self {
+    pub(crate) fn new(id: &SnapshotId) -> Self {
         Self {
             id: id.clone(),
             result: Verdict::Unknown,
@@ -161,13 +163,13 @@ impl SnapshotReport {
         }
     }
 
-    pub(super) fn skip(&mut self, skip: Skip, reason: impl Into<String>) {
+    pub(crate) fn skip(&mut self, skip: Skip, reason: impl Into<String>) {
         self.result = Verdict::Skipped;
         self.skipped = Some(skip);
         self.reason = Some(reason.into());
     }
 
-    pub(super) fn judge(&mut self) {
+    pub(crate) fn judge(&mut self) {
         let of_files = |verdict| self.files.iter().any(|file| file.result == verdict);
         let damaged =
             self.damages.iter().any(|damage| damage.is_damage) || of_files(Verdict::Invalid);
@@ -196,6 +198,28 @@ impl SnapshotReport {
     }
 }
 
+/// A line for a log.
+impl fmt::Display for SnapshotReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let result = match self.result {
+            Verdict::Valid => "valid",
+            Verdict::Invalid => "DAMAGED",
+            Verdict::Unknown => "unknown",
+            Verdict::Skipped => "skipped",
+        };
+        write!(f, "{}: {result}", self.id)?;
+        let of_files = self.files.iter().flat_map(|file| &file.damages);
+        if let Some(reason) = &self.reason {
+            return write!(f, ": {reason}");
+        }
+        if let Some(damage) = self.damages.iter().chain(of_files).next() {
+            return write!(f, ": {}", damage.what);
+        }
+        let bytes = self.files.iter().map(|file| file.bytes).sum::<u64>();
+        write!(f, ", {} files, {bytes} bytes decrypted", self.files.len())
+    }
+}
+
 /// One file of a snapshot.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -220,7 +244,7 @@ pub struct FileReport {
 }
 
 impl FileReport {
-    pub(super) fn new(info: &FileInfo) -> Self {
+    pub(crate) fn new(info: &FileInfo) -> Self {
         Self {
             name: info.filename.to_string(),
             crypt_mode: info.crypt_mode,
@@ -233,7 +257,7 @@ impl FileReport {
         }
     }
 
-    pub(super) fn add(&mut self, damage: Damage) {
+    pub(crate) fn add(&mut self, damage: Damage) {
         match damage.is_damage {
             true => self.damaged += 1,
             false => self.unreadable += 1,
@@ -243,13 +267,13 @@ impl FileReport {
         }
     }
 
-    pub(super) fn judge(&mut self, complete: bool) {
+    pub(crate) fn judge(&mut self, complete: bool) {
         self.result = Verdict::of(self.damaged > 0, self.unreadable > 0 || !complete);
     }
 }
 
 impl Totals {
-    pub(super) fn add(&mut self, report: &SnapshotReport) {
+    pub(crate) fn add(&mut self, report: &SnapshotReport) {
         match report.result {
             Verdict::Valid => self.valid += 1,
             Verdict::Invalid => self.invalid += 1,
