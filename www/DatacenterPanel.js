@@ -19,7 +19,7 @@ Ext.define('PVE.escrow.DatacenterPanel', {
         });
         me.tabs = Ext.create('Ext.tab.Panel', {
             border: false,
-            items: [me.storages, { xtype: 'pveEscrowNodes' }, { xtype: 'pveEscrowEvidence' }, { xtype: 'pveEscrowSettings' }],
+            items: [me.storages, { xtype: 'pveEscrowNodes' }, { xtype: 'pveEscrowSettings' }],
             listeners: { afterrender: (tabs) => tabs.getActiveTab().fireEvent('activate') },
         });
         me.items = [me.tabs];
@@ -28,6 +28,7 @@ Ext.define('PVE.escrow.DatacenterPanel', {
         PVE.escrow.Utils.withRights(function ({ operator }) {
             if (operator && !me.destroyed) {
                 me.tabs.insert(1, { xtype: 'pveEscrowKeys' });
+                me.tabs.insert(3, { xtype: 'pveEscrowEvidence' });
             }
         });
     },

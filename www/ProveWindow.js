@@ -133,7 +133,7 @@ Ext.define('PVE.escrow.ProveWindow', {
         let selected = me.down('#snapshots').getSelection();
         let params = {};
         if (selected.length) {
-            params.snapshots = selected.map((row) => row.data.name).join(',');
+            params.snapshots = selected.map((row) => row.data.name);
         }
         if (me.down('#full').getValue()) {
             params.full = 1;

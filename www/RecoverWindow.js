@@ -61,6 +61,14 @@ Ext.define('PVE.escrow.RecoverWindow', {
                             submitValue: false,
                         },
                         {
+                            boxLabel: gettext('A copy of the kit on another storage'),
+                            name: `from-${me.id}`,
+                            inputValue: 'copy',
+                            itemId: 'from-copy',
+                            submitValue: false,
+                            listeners: { change: () => me.onSource() },
+                        },
+                        {
                             boxLabel: gettext('A kit, or a sealed key file'),
                             name: `from-${me.id}`,
                             inputValue: 'kit',
@@ -83,6 +91,18 @@ Ext.define('PVE.escrow.RecoverWindow', {
                     displayField: 'text',
                     emptyText: gettext('This cluster has no record of a sealed key: use a kit.'),
                     store: { fields: ['fingerprint', 'text'], data: [] },
+                    submitValue: false,
+                    margin: '8 0',
+                    listeners: { change: () => me.updateButtons() },
+                },
+                {
+                    xtype: 'combobox',
+                    itemId: 'copy',
+                    hidden: true,
+                    fieldLabel: gettext('Storage'),
+                    labelWidth: 100,
+                    queryMode: 'local',
+                    store: [],
                     submitValue: false,
                     margin: '8 0',
                     listeners: { change: () => me.updateButtons() },
@@ -156,10 +176,15 @@ Ext.define('PVE.escrow.RecoverWindow', {
         return this.isNew || this.down('#from-kit').getValue();
     },
 
+    fromCopy: function () {
+        return !this.fromKit() && this.down('#from-copy').getValue();
+    },
+
     onSource: function () {
         let me = this;
         if (me.rendered) {
-            me.down('#record').setHidden(me.fromKit());
+            me.down('#record').setHidden(me.fromKit() || me.fromCopy());
+            me.down('#copy').setHidden(!me.fromCopy());
             me.down('#upload').setHidden(!me.fromKit());
             me.updateButtons();
         }
@@ -168,6 +193,9 @@ Ext.define('PVE.escrow.RecoverWindow', {
     loadRecords: function () {
         let me = this;
         let utils = PVE.escrow.Utils;
+        let copies = (me.status.copies ?? []).map(({ storage }) => storage);
+        me.down('#copy').getStore().loadData(copies.map((storage) => [storage]));
+        me.down('#copy').setValue(copies[0]);
         utils.get('/cluster/escrow/keys', function (keys) {
             if (me.destroyed) {
                 return;
@@ -239,6 +267,11 @@ Ext.define('PVE.escrow.RecoverWindow', {
         let me = this;
         if (me.fromKit()) {
             return me.kit ? { fingerprint: me.kit.claim, isClaim: true } : null;
+        }
+        // a copy is that of the key which the storage names
+        if (me.fromCopy()) {
+            let fingerprint = me.status.live ?? me.status.configured;
+            return me.down('#copy').getValue() ? { fingerprint: fingerprint } : null;
         }
         let fingerprint = me.down('#record').getValue();
         return fingerprint ? { fingerprint: fingerprint } : null;
@@ -344,6 +377,8 @@ Ext.define('PVE.escrow.RecoverWindow', {
         let params = { code: me.down('pveEscrowCode').code() };
         if (me.fromKit()) {
             params.source = me.kit.text;
+        } else if (me.fromCopy()) {
+            params.copy = me.down('#copy').getValue();
         } else {
             params.fingerprint = me.down('#record').getValue();
         }

@@ -7,7 +7,7 @@ Ext.define('PVE.escrow.StoragePanel', {
     scrollable: 'y',
     bodyPadding: 8,
 
-    MAX_REASONS: 3,
+    MAX_REASONS: 2,
 
     initComponent: function () {
         let me = this;
@@ -252,10 +252,9 @@ Ext.define('PVE.escrow.StoragePanel', {
         let me = this;
         let utils = PVE.escrow.Utils;
         let next = (command) => (command ? ` <span class="escrow-mono escrow-hint">${utils.text(command)}</span>` : '');
-        let reasons = status.reasons ?? [];
-        if (!reasons.length) {
-            return status.next && status.verdict === undefined ? [`${gettext('Next')}: ${next(status.next)}`] : [];
-        }
+        // the worst may be what the verdict says already
+        let reasons = (status.reasons ?? []).filter(({ text }) => text !== status.verdict);
+        let first = status.next ? [`${gettext('Next')}: ${next(status.next)}`] : [];
         let lines = reasons
             .slice(0, me.MAX_REASONS)
             .map((reason) => `${utils.levelIcon(reason.level)} ${utils.text(reason.text)}${next(reason.next)}`);
@@ -265,7 +264,7 @@ Ext.define('PVE.escrow.StoragePanel', {
             let text = Ext.String.format(ngettext('and {0} more', 'and {0} more', more.length), more.length);
             lines.push(`<span title="${utils.text(all)}">${text}</span>`);
         }
-        return lines;
+        return [...first, ...lines];
     },
 
     showStatus: function (status) {

@@ -6,6 +6,7 @@ Ext.define('PVE.escrow.Utils', {
         good: { icon: 'check-circle', text: gettext('OK') },
         warning: { icon: 'exclamation-triangle', text: gettext('Warning') },
         critical: { icon: 'times-circle', text: gettext('Critical') },
+        notice: { icon: 'info-circle', text: gettext('Note') },
         none: { icon: 'unlock-alt', text: gettext('Not encrypted') },
     },
 

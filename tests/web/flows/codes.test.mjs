@@ -1,7 +1,7 @@
 // Codes that exist: verified, and used to bring a key back.
 import { strict as assert } from 'node:assert';
 import { after, before, test } from 'node:test';
-import { flows, KEY_FILE, LIVE, OTHER } from '../browser.mjs';
+import { flows, KEY_FILE, LIVE, OTHER, RECORD } from '../browser.mjs';
 
 const flow = flows({ before, after, test });
 
@@ -56,6 +56,24 @@ flow('recover on a node without the key, from its record', async ({ page, ui, se
     let [key] = await server.run(['slurp', KEY_FILE]);
     assert.equal(JSON.parse(key).fingerprint, LIVE);
     assert.equal(JSON.parse(key).kdf, null);
+});
+
+flow('recover from a copy on another storage', async ({ page, ui, server }) => {
+    await ui.openStorage('backup1');
+    let { words } = await ui.create();
+    await server.run(['remove', KEY_FILE], ['remove', RECORD], ['remove', RECORD.replace('/etc/pve/priv/escrow', '/var/lib/pve-escrow/records')]);
+    await ui.click('Reload');
+    await page.locator('td', { hasText: /^Key is missing$/ }).waitFor();
+    await ui.click('Recover');
+    await page.getByText('A copy of the kit on another storage').click();
+    assert.equal(await page.getByRole('combobox', { name: 'Storage' }).inputValue(), 'usb');
+    await ui.click('Next');
+    await ui.click('Next');
+    await ui.type(words);
+    await ui.click('Recover');
+    await page.getByText("Storage 'backup1' has the key now.").waitFor();
+    let [key] = await server.run(['slurp', KEY_FILE]);
+    assert.equal(JSON.parse(key).fingerprint, LIVE);
 });
 
 const DIFFERENT = { backup1: { username: 'backup@pbs', 'encryption-key': OTHER } };

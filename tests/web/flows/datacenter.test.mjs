@@ -119,29 +119,15 @@ flow('records are listed and given up', async ({ page, ui, server }) => {
     assert.equal(status.state, 'unsealed');
 });
 
-flow('a proof and a drill are shown as tasks', async ({ page, ui, seen }) => {
+flow('what happened is listed, checked and reported', async ({ page, ui }) => {
     await ui.openStorage('backup1');
-    let { words } = await ui.create();
-    await ui.click('Prove Now');
-    await ui.window().locator('.x-grid-row', { hasText: 'ct/100/2024-06-06T16:00:00Z' }).click();
-    let [request] = await Promise.all([
-        page.waitForRequest((r) => r.method() === 'POST' && r.url().includes('/escrow/prove')),
-        ui.click('Prove'),
-    ]);
-    let sent = new URLSearchParams(request.postData());
-    assert.equal(sent.get('snapshots'), 'ct/100/2024-06-06T16:00:00Z');
-    assert.equal(sent.get('sample'), '16');
-    assert.equal(sent.get('code'), null);
-    await page.getByText('Task viewer').waitFor();
-    await page.keyboard.press('Escape');
-
-    await ui.click('Drill');
-    await ui.type(words);
-    [request] = await Promise.all([
-        page.waitForRequest((r) => r.method() === 'POST' && r.url().includes('/escrow/prove')),
-        ui.click('Start Drill'),
-    ]);
-    assert.equal(new URLSearchParams(request.postData()).get('code'), words.join(' '));
-    await page.getByText('Task viewer').waitFor();
-    assert.ok(!seen.urls.some((url) => url.includes(words[0])));
+    await ui.create({ label: 'Safe' });
+    await ui.openDatacenter();
+    await page.getByRole('tab', { name: 'Evidence' }).click();
+    await row(page, 'confirmed').waitFor();
+    await ui.click('Verify');
+    assert.match(await ui.window().innerText(), /Lines: [1-9]/);
+    await ui.click('OK');
+    let [download] = await Promise.all([page.waitForEvent('download'), ui.click('Report')]);
+    assert.match(download.suggestedFilename(), /\.html$/);
 });
