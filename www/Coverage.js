@@ -21,7 +21,7 @@ Ext.define('PVE.escrow.Coverage', {
             coverage?.time
                 ? me.bars(coverage)
                 : gettext(
-                      'Which keys the snapshots on the backup server need is not known yet: nobody has asked it. The button above does.',
+                      'Which keys the snapshots on the backup server need is not known yet: nobody has asked it yet.',
                   ),
         );
     },
@@ -42,6 +42,14 @@ Ext.define('PVE.escrow.Coverage', {
                 count: rest.reduce((sum, { count }) => sum + count, 0),
                 cls: rest[0].cls,
                 text: rest[0].text,
+            });
+        }
+        if (coverage.nameless) {
+            rows.push({
+                name: gettext('No key named'),
+                count: coverage.nameless,
+                cls: 'critical',
+                text: gettext('not known'),
             });
         }
         if (coverage.plain) {
@@ -69,9 +77,11 @@ Ext.define('PVE.escrow.Coverage', {
             utils.text(coverage.snapshots),
             utils.age(coverage.time),
         );
-        let rsa = coverage['without-rsa']
-            ? `<br>${utils.format(gettext('{0} of them without a copy of their key for the master key'), coverage['without-rsa'])}`
-            : '';
-        return `<table class="escrow-bars" aria-label="${gettext('Snapshots by key')}"><tbody>${rows.map(line).join('')}</tbody></table><div style="padding-top: 4px">${total}${rsa}</div>`;
+        let notes = [
+            [coverage['without-rsa'], gettext('{0} of them without a copy of their key for a master key')],
+            [coverage.unreadable, gettext('{0} more could not be read')],
+        ];
+        let more = notes.map(([n, text]) => (n ? `<br>${utils.format(text, n)}` : '')).join('');
+        return `<table class="escrow-bars" aria-label="${gettext('Snapshots by key')}"><tbody>${rows.map(line).join('')}</tbody></table><div style="padding-top: 4px">${total}${more}</div>`;
     },
 });
