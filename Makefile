@@ -2,6 +2,8 @@
 # make check  every test
 # make bench  how fast, as ratios measured in one run
 # make fuzz   the fuzz targets, FUZZ_SECONDS each
+# make demo-gui   the panel in a browser, on a page that is like Proxmox VE's
+# make check-web  every flow there, in Chromium
 # make deb    packages for this release of Debian; make deb-trixie for Debian 13; make check-deb tests both
 
 CARGO ?= cargo
@@ -11,7 +13,14 @@ PACKAGE := target/package
 VENDOR := $(PACKAGE)/vendor.tar.xz
 PERL_MODULES := $(shell find perl tests/pve -name '*.pm') $(wildcard perl/bin/*)
 PERL_FILES := $(PERL_MODULES) $(shell find tests/lib -name '*.pm') $(shell find tests/perl -name '*.t') \
-    tests/demo.pl tests/schema.pl docs/api.pl debian/copyright-of-crates $(wildcard tests/package/*.t) tests/bench tests/bench-pve
+    tests/demo.pl tests/schema.pl docs/api.pl debian/copyright-of-crates $(wildcard tests/package/*.t) tests/bench tests/bench-pve \
+    tests/web/serve
+
+# what others build upon comes first, what goes into Proxmox VE's own classes last
+WWW := $(addprefix www/, Styles.js Utils.js Words.js CodeFields.js Wizard.js Sheet.js CreateWindow.js VerifyWindow.js \
+    RecoverWindow.js ProveWindow.js RecordsWindow.js Coverage.js StoragePanel.js ListPanel.js StorageList.js KeyList.js \
+    NodeList.js EvidenceList.js SettingsPanel.js DatacenterPanel.js Hooks.js)
+WORDS := rust/escrow/data/eff_large_wordlist.txt
 
 .PHONY: all
 all: build
@@ -23,6 +32,25 @@ setup:
 .PHONY: build
 build: setup
 	$(CARGO) build $(CARGO_FLAGS)
+
+# the panel is one file, with the words that fields are completed from
+.PHONY: www
+www: target/www/pve-escrow.js
+
+target/www/pve-escrow.js: $(WWW) $(WORDS) Makefile
+	mkdir -p target/www
+	{ echo '/* Words: EFF large word list, Electronic Frontier Foundation, CC-BY 3.0 US, https://www.eff.org/dice */' && \
+	awk '{ words = words (NR > 1 ? " " : "") $$2 } END { print "window.pveEscrowWords = \"" words "\";" }' $(WORDS) && \
+	cat $(WWW); } >$@.tmp
+	mv $@.tmp $@
+
+.PHONY: web-setup
+web-setup: setup www
+	tests/web/setup
+
+.PHONY: demo-gui
+demo-gui: build web-setup
+	tests/web/demo
 
 .PHONY: demo
 demo: build
@@ -42,6 +70,10 @@ check-perl: build-all
 .PHONY: check-demo
 check-demo: build-all
 	tests/demo >/dev/null
+
+.PHONY: check-web
+check-web: build web-setup
+	tests/web/check
 
 # with the tests: alone, dependencies would have fewer features and be built once more
 .PHONY: build-all
@@ -89,6 +121,8 @@ bench: setup
 	$(CARGO) build --release $(CARGO_FLAGS) -p pve-escrow --examples
 	tests/bench
 	tests/bench-pve
+	$(MAKE) web-setup
+	node tests/web/bench.mjs
 
 .PHONY: fuzz
 fuzz: setup

@@ -65,7 +65,8 @@ my sub show ($upid) {
 # It ends before this returns: a test has nothing to do meanwhile.
 sub fork_worker ($self, $type, $id, $user, $function, $background = 0) {
     die "invalid type or id\n" if grep { defined && m/[:\/\s]/ } ($type, $id);
-    my $upid = join(':', 'UPID', 'node', $$, $TASKS++, time(), $type, $id // '', $user, '');
+    my $start = sprintf('%08X:%08X:%08X', $$, $TASKS++, time());
+    my $upid = join(':', 'UPID', 'node', $start, $type, $id // '', $user, '');
     mkdir for '/var/log/pve', '/var/log/pve/tasks';
     my $pid = fork() // die "fork failed - $!\n";
     if (!$pid) {
