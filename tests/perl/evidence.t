@@ -966,7 +966,7 @@ subtest 'report' => sub {
         qr/<td>backup1<\/td><td>@{[$words->('critical', 'critical')]}<\/td><td>@{[$words->('good', 'sealed')]}/,
         'a storage: its level and its state'
     );
-    like($html, qr/<td>1 snapshots need key aa:bb\N*<br>\N*not mounted<br>/, 'and why');
+    like($html, qr/<td>1 snapshot needs key aa:bb\N*<br>\N*not mounted<br>/, 'and why');
     like(
         $html,
         qr/<td>lost<\/td><td>@{[$words->('critical', 'critical')]}<\/td><td>@{[$words->('critical', 'missing-key')]}/,

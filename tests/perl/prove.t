@@ -293,7 +293,7 @@ subtest 'coverage' => sub {
     my $status = as_root('GET', 'vault/escrow/status');
     is($status->{level}, 'critical', 'snapshots of a key that is nowhere');
     like($status->{verdict},
-        qr/^1 snapshots need key $OTHER_SHORT, which is not on this cluster/, 'are named');
+        qr/^1 snapshot needs key $OTHER_SHORT, which is not on this cluster/, 'are named');
     as_root('PUT', 'escrow/config', { acknowledged => $coverage->{keys}->[1]->{fingerprint} });
     is(as_root('GET', 'vault/escrow/coverage')->{keys}->[1]->{state}, 'acknowledged',
         'it is theirs');

@@ -236,7 +236,7 @@ unlink('/run/client/restore');
 my $check = pveescrow('check');
 is($check->{code}, 2, 'check: a key that snapshots need is nowhere');
 like($check->{out},
-    qr/^critical\s+backup1: 1 snapshots need key \Q$OTHER_SHORT\E.*pveescrow import FILE$/m,
+    qr/^critical\s+backup1: 1 snapshot needs key \Q$OTHER_SHORT\E.*pveescrow import FILE$/m,
     'which, and what to do');
 my $scheduled = pveescrow(qw(check --scheduled --output-format json));
 is($scheduled->{code}, 2, 'as the timer does it');

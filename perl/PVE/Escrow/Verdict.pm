@@ -110,7 +110,10 @@ my sub of_coverage ($status, $state, $context) {
         ) if $coverage->{nameless};
     for my $key (PVE::Escrow::Coverage::short_of_keys($coverage)) {
         my $short = PVE::Escrow::Records::short($key->{fingerprint});
-        my $needed = "$key->{snapshots} snapshots need key $short";
+        my $needed =
+            $key->{snapshots} == 1
+            ? "1 snapshot needs key $short"
+            : "$key->{snapshots} snapshots need key $short";
         push @reasons,
             $key->{state} eq 'missing'
             ? reason(
