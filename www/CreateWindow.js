@@ -38,10 +38,7 @@ Ext.define('PVE.escrow.CreateWindow', {
         }
         if (me.key.pending) {
             paragraphs.push(
-                utils.format(
-                    gettext('A code that was shown on {0} was never typed back. It is given up now.'),
-                    utils.time(me.key.pending.created),
-                ),
+                gettext('A code that was shown before was never typed back. It is given up now.'),
             );
         }
         return {

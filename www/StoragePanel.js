@@ -241,30 +241,30 @@ Ext.define('PVE.escrow.StoragePanel', {
         me.down('#verdict').setHtml(me.verdict('warning', text, []));
     },
 
-    verdict: function (level, text, lines) {
+    verdict: function (level, text, lines, next) {
         let utils = PVE.escrow.Utils;
         let list = lines.length ? `<ul>${lines.map((line) => `<li>${line}</li>`).join('')}</ul>` : '';
-        return `<div class="escrow-verdict">${utils.levelIcon(level)}<div><h2>${text}</h2>${list}</div></div>`;
+        return `<div class="escrow-verdict">${utils.levelIcon(level)}<div><h2>${text}</h2>${next ?? ''}${list}</div></div>`;
     },
 
-    // worst first, as the server has them
+    command: (command) =>
+        command ? ` <span class="escrow-mono escrow-hint">${PVE.escrow.Utils.text(command)}</span>` : '',
+
+    // worst first, as the server has them; the worst may be what the verdict says already
     reasons: function (status) {
         let me = this;
         let utils = PVE.escrow.Utils;
-        let next = (command) => (command ? ` <span class="escrow-mono escrow-hint">${utils.text(command)}</span>` : '');
-        // the worst may be what the verdict says already
         let reasons = (status.reasons ?? []).filter(({ text }) => text !== status.verdict);
-        let first = status.next ? [`${gettext('Next')}: ${next(status.next)}`] : [];
         let lines = reasons
             .slice(0, me.MAX_REASONS)
-            .map((reason) => `${utils.levelIcon(reason.level)} ${utils.text(reason.text)}${next(reason.next)}`);
+            .map(({ level, text, next }) => `${utils.levelIcon(level)} ${utils.text(text)}${me.command(next)}`);
         let more = reasons.slice(me.MAX_REASONS);
         if (more.length) {
             let all = more.map((reason) => reason.text).join('\n');
             let text = Ext.String.format(ngettext('and {0} more', 'and {0} more', more.length), more.length);
-            lines.push(`<span title="${utils.text(all)}">${text}</span>`);
+            lines[lines.length - 1] += ` <u title="${utils.text(all)}">${text}</u>`;
         }
-        return [...first, ...lines];
+        return lines;
     },
 
     showStatus: function (status) {
@@ -276,7 +276,12 @@ Ext.define('PVE.escrow.StoragePanel', {
         me.down('#middle').show();
         me.down('#lists').show();
         me.down('#verdict').setHtml(
-            me.verdict(utils.level(status), utils.text(status.verdict ?? status.text), me.reasons(status)),
+            me.verdict(
+                utils.level(status),
+                utils.text(status.verdict ?? status.text),
+                me.reasons(status),
+                me.command(status.next),
+            ),
         );
         me.down('#facts').setHtml(me.facts(status));
         me.down('#coverage').setCoverage(status.coverage);

@@ -8,7 +8,7 @@ Ext.util.CSS.createStyleSheet(
 .escrow-plain:focus-visible { outline: 1px solid currentColor; }
 .escrow-verdict { display: flex; align-items: flex-start; gap: 10px; }
 .escrow-verdict > i { font-size: 28px; width: auto; }
-.escrow-verdict h2 { font-size: 15px; line-height: 20px; font-weight: bold; margin: 0; }
+.escrow-verdict h2 { display: inline; font-size: 15px; line-height: 20px; font-weight: bold; margin: 0; }
 .escrow-verdict ul { margin: 2px 0 0; padding: 0; list-style: none; }
 .escrow-table { border-collapse: collapse; width: 100%; table-layout: fixed; }
 .escrow-table th { width: 110px; text-align: left; font-weight: normal; opacity: 0.75; padding: 2px 10px 2px 0; white-space: nowrap;

@@ -32,7 +32,16 @@ flow('a kept key is sealed, and destroyed by nobody by accident', async ({ page,
     await key.click();
     assert.match(await key.innerText(), /Orphaned/);
 
+    // given up once, and then not
     await ui.click('Seal');
+    await ui.click('Show the Words');
+    await ui.words();
+    await page.keyboard.press('Escape');
+    await ui.click('Give up');
+    await ui.window().waitFor({ state: 'hidden' });
+    await row(page, OTHER.slice(0, 23)).click();
+    await ui.click('Seal');
+    await page.getByText('was never typed back').waitFor();
     await ui.click('Show the Words');
     let words = await ui.words();
     await page.getByText('I have all ten words on paper').click();

@@ -114,6 +114,7 @@ __PACKAGE__->register_method({
             ),
             from => text('Where a kept key was found first.', optional => 1),
             kept => list($NAME),
+            pending => text('Id of a seal that waits to be confirmed.', optional => 1),
             seals => { type => 'integer', description => 'Active seals.', minimum => 0 },
             state => text('Does a storage have it?', enum => [qw(live orphaned)]),
             storages => list(get_standard_option('pve-storage-id')),
