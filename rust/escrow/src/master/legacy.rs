@@ -27,7 +27,12 @@ pub fn decrypt(bytes: &[u8], iv: [u8; 16], passphrase: &[u8]) -> Option<SecretBy
 fn derive(passphrase: &[u8], salt: &[u8]) -> Zeroizing<[u8; 32]> {
     let mut key = Zeroizing::new([0; 32]);
     let (first, second) = key.split_at_mut(16);
-    first.copy_from_slice(&Md5::new().chain_update(passphrase).chain_update(salt).finalize());
+    first.copy_from_slice(
+        &Md5::new()
+            .chain_update(passphrase)
+            .chain_update(salt)
+            .finalize(),
+    );
     let next = Md5::new().chain_update(&*first).chain_update(passphrase);
     second.copy_from_slice(&next.chain_update(salt).finalize());
     key

@@ -7,12 +7,14 @@
 //! * [`PrivateFile`] and [`PrivateKey`] are the other half, which belongs into a safe.
 //! * [`Wrapped`] is what it opens.
 
+mod create;
 mod legacy;
 mod pem;
 mod private;
 mod public;
 mod wrapped;
 
+pub use create::{NewMasterKey, check_passphrase, create};
 pub use private::{BITS, PrivateFile, PrivateKey};
 pub use public::{MIN_BITS, PublicKey};
 pub use wrapped::{Recovered, Wrapped};
@@ -27,6 +29,3 @@ fn rng() -> crate::Result<rand_core::OsRng> {
     // it panics where the system gives nothing, so that is asked here
     crate::keyfile::random::<1>().map(|_| rand_core::OsRng)
 }
-
-#[cfg(test)]
-mod tests;

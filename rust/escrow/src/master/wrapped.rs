@@ -70,7 +70,9 @@ impl Wrapped {
     /// [`Error::Io`], [`Error::Damaged`]; [`Error::Refused`] if the snapshot was made without a master key.
     pub fn of_snapshot(datastore: &Datastore, id: &SnapshotId) -> Result<Self> {
         let path = datastore.path().join(id.path());
-        let failed = |name: &str, fault: Fault| fault.into_error(&format!("{name} of {id}"), &path.join(name));
+        let failed = |name: &str, fault: Fault| {
+            fault.into_error(&format!("{name} of {id}"), &path.join(name))
+        };
         let snapshot = datastore
             .snapshot(id)
             .map_err(|fault| fault.into_error(&id.to_string(), &path))?;
@@ -83,11 +85,13 @@ impl Wrapped {
             })
             .map_err(|fault| failed(manifest::FILE, fault))?;
         let mut files = manifest.files.iter();
-        let info = files.find(|file| file.filename.is(MASTER_KEY_BLOB)).ok_or_else(|| {
-            Error::Refused(format!(
-                "{id} has no {MASTER_KEY_BLOB}: it was made without a master key"
-            ))
-        })?;
+        let info = files
+            .find(|file| file.filename.is(MASTER_KEY_BLOB))
+            .ok_or_else(|| {
+                Error::Refused(format!(
+                    "{id} has no {MASTER_KEY_BLOB}: it was made without a master key"
+                ))
+            })?;
         let name = info.filename.as_str();
         if let Some(fault) = snapshot
             .blob(info, &mut buffer)

@@ -4,25 +4,20 @@ use proxmox_schema::{ApiStringFormat, ObjectSchema, Schema, StringSchema, const_
 
 use super::Operation;
 use super::datastore::count;
+use super::key::FINGERPRINT;
 
 const_regex! {
     DIGEST_REGEX = "^[0-9a-f]{64}$";
-    FINGERPRINT_REGEX = "^[0-9a-f]{2}(?::[0-9a-f]{2}){31}$";
 }
 
-const PEM: Schema =
-    StringSchema::new("The public half of a master key, as BEGIN PUBLIC KEY.")
-        .min_length(1)
-        .max_length(65536)
-        .schema();
+const PEM: Schema = StringSchema::new("The public half of a master key, as BEGIN PUBLIC KEY.")
+    .min_length(1)
+    .max_length(65536)
+    .schema();
 const DIGEST: Schema =
     StringSchema::new("SHA-256 of its DER form (SubjectPublicKeyInfo), hexadecimal digits.")
         .format(&ApiStringFormat::Pattern(&DIGEST_REGEX))
         .schema();
-const FINGERPRINT: Schema = StringSchema::new("The same 32 bytes, colon hex.")
-    .format(&ApiStringFormat::Pattern(&FINGERPRINT_REGEX))
-    .schema();
-
 pub(super) const OPERATIONS: &[Operation] = &[Operation {
     name: "check_master_key",
     input: ObjectSchema::new(
