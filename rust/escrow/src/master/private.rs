@@ -104,7 +104,7 @@ impl PrivateFile {
             Form::Pkcs1(bytes) => self.pkcs1(bytes)?,
             Form::Encrypted(bytes) => {
                 let der = self.decrypt(bytes, needed()?)?;
-                self.pkcs8(&der)?
+                self.pkcs8(der.as_bytes())?
             }
             Form::Legacy { iv, bytes } => {
                 let passphrase = needed()?;
