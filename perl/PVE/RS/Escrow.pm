@@ -181,12 +181,10 @@ my sub wrap ($name, $operation) {
 
 load();
 
-for my $name (
-    qw(
+for my $name (qw(
     authenticate check_master_key coverage create find fingerprint inspect install prove read_code
     remote_coverage remote_prove sign unwrap verify
-    )
-) {
+)) {
     no strict 'refs';
     no warnings qw(prototype redefine);
     my $operation = \&{"PVE::RS::Escrow::$name"};

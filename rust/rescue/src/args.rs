@@ -82,21 +82,21 @@ pub struct Create {
     pub passphrase_in: Option<PathBuf>,
 }
 
-/// Check that a recovery code opens a blob. Changes nothing.
+/// Check that a recovery code opens a blob, or one in a kit. Changes nothing.
 #[derive(Parser)]
 #[command(after_help = EXIT_CODES)]
 pub struct Verify {
-    /// Sealed key file
+    /// Sealed key file, or a kit
     pub blob: PathBuf,
     #[command(flatten)]
     pub opening: Opening,
 }
 
-/// Get the key out of a blob, as a plain key file for proxmox-backup-client or for a storage.
+/// Get the key out of a blob or a kit, as a plain key file for proxmox-backup-client or for a storage.
 #[derive(Parser)]
 #[command(after_help = EXIT_CODES)]
 pub struct Unwrap {
-    /// Sealed key file
+    /// Sealed key file, or a kit
     pub blob: PathBuf,
     /// New file for the key, which is a secret
     #[arg(long, value_name = "KEYFILE")]

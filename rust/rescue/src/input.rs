@@ -4,7 +4,10 @@ use std::io::stdin;
 use std::path::Path;
 
 use pve_escrow::master;
-use pve_escrow::{Error, Key, KeyFile, RecoveryCode, SecretBytes, SecretString, file, seal};
+use pve_escrow::seal::{self, Opened};
+use pve_escrow::{
+    Error, Expected, Key, KeyFile, RecoveryCode, SecretBytes, SecretString, file, kit,
+};
 use zeroize::Zeroizing;
 
 use crate::args::KeySource;
@@ -21,13 +24,38 @@ pub fn key(source: &KeySource) -> Result<Option<Key>> {
     let Some(path) = &source.blob else {
         return Ok(None);
     };
-    let blob = KeyFile::read(path)?;
-    let code = recovery_code(source.code_in.as_deref(), &blob)?;
-    Ok(Some(seal::unwrap(&blob, &code, None)?.key))
+    let blobs = blobs(path)?;
+    let (opened, _) = open(&blobs, source.code_in.as_deref(), None)?;
+    Ok(Some(opened.key))
+}
+
+/// The sealed keys in a file: a blob is one, a kit has one for each code.
+pub fn blobs(path: &Path) -> Result<Vec<KeyFile>> {
+    let bytes = file::read(path)?;
+    Ok(kit::blobs(&bytes, &path.display().to_string())?)
+}
+
+/// Opens the blob to which the code belongs that the user gives.
+pub fn open<'a>(
+    blobs: &'a [KeyFile],
+    code_in: Option<&Path>,
+    expect: Option<&Expected>,
+) -> Result<(Opened, &'a KeyFile)> {
+    let code = recovery_code(code_in, &blobs[0])?;
+    let attempt =
+        |blob: &'a KeyFile| seal::unwrap(blob, &code, expect).map(|opened| (opened, blob));
+    let mut result = attempt(&blobs[0]);
+    for blob in &blobs[1..] {
+        if !matches!(result, Err(Error::WrongCode { .. })) {
+            break;
+        }
+        result = attempt(blob);
+    }
+    Ok(result?)
 }
 
 /// The recovery code for `blob`, out of a file or from a person.
-pub fn recovery_code(path: Option<&Path>, blob: &KeyFile) -> Result<RecoveryCode> {
+fn recovery_code(path: Option<&Path>, blob: &KeyFile) -> Result<RecoveryCode> {
     match path {
         Some(path) => Ok(RecoveryCode::parse(&text(path)?)?),
         None => terminal::ask_code(&mut terminal_for("--code-in FILE")?, blob),
