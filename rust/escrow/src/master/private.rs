@@ -180,7 +180,7 @@ fn check(bytes: &[u8], what: &str) -> Result<()> {
             kdf.iteration_count
         )),
         Kdf::Scrypt(kdf) => check_scrypt(
-            kdf.cost_parameter.into(),
+            kdf.cost_parameter,
             kdf.block_size.into(),
             kdf.parallelization.into(),
         ),
