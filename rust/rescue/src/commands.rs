@@ -3,6 +3,7 @@
 pub mod coverage;
 pub mod create;
 pub mod fingerprint;
+pub mod master_key;
 pub mod prove;
 pub mod restore;
 pub mod unwrap;

@@ -3,6 +3,7 @@
 use std::io::stdin;
 use std::path::Path;
 
+use pve_escrow::master;
 use pve_escrow::seal::{self, Opened};
 use pve_escrow::{
     Error, Expected, Key, KeyFile, RecoveryCode, SecretBytes, SecretString, file, kit,
@@ -66,17 +67,43 @@ pub fn passphrase(file: &KeyFile, path: Option<&Path>) -> Result<Option<SecretSt
     if !file.is_protected() {
         return Ok(None);
     }
-    let Some(path) = path else {
-        let mut terminal = terminal_for("--passphrase-in FILE")?;
-        return terminal
-            .ask_hidden("Passphrase of the key file: ")
-            .map(Some);
-    };
+    passphrase_from(path, "Passphrase of the key file: ").map(Some)
+}
+
+/// The first line of `path`, or what is typed.
+pub fn passphrase_from(path: Option<&Path>, prompt: &str) -> Result<SecretString> {
+    match path {
+        Some(path) => first_line(path),
+        None => terminal_for("--passphrase-in FILE")?.ask_hidden(prompt),
+    }
+}
+
+/// A passphrase for a new master key: what is typed counts once it was typed twice.
+pub fn new_passphrase(path: Option<&Path>) -> Result<SecretString> {
+    if let Some(path) = path {
+        let passphrase = first_line(path)?;
+        master::check_passphrase(&passphrase)?;
+        return Ok(passphrase);
+    }
+    let mut terminal = terminal_for("--passphrase-in FILE")?;
+    loop {
+        let first = terminal.ask_hidden("New passphrase of the master key: ")?;
+        if let Err(err) = master::check_passphrase(&first) {
+            terminal.show(&format!("  {err}\n"))?;
+            continue;
+        }
+        let second = terminal.ask_hidden("The same once more: ")?;
+        if first.as_str() == second.as_str() {
+            return Ok(first);
+        }
+        terminal.show("  The two differ.\n")?;
+    }
+}
+
+fn first_line(path: &Path) -> Result<SecretString> {
     let text = text(path)?;
     let line = text.split('\n').next().unwrap_or_default();
-    Ok(Some(SecretString::from(
-        line.trim_end_matches('\r').to_owned(),
-    )))
+    Ok(SecretString::from(line.trim_end_matches('\r').to_owned()))
 }
 
 fn terminal_for(option: &str) -> Result<Terminal> {
