@@ -408,7 +408,7 @@ subtest 'other storages' => sub {
     ok((grep { $_->{subdir} eq 'escrow' } as_root('GET', 'backup1')->@*), 'it is listed');
     my @names = map { $_->{name} } as_root('GET', 'backup1/escrow')->@*;
     is_deeply(
-        \@names, [qw(confirm coverage create kit prove records recover status verify)],
+        \@names, [qw(confirm coverage create kit master-key prove records recover status verify)],
         'and lists what there is'
     );
     like(
@@ -495,6 +495,45 @@ subtest 'who may' => sub {
         },
         'the settings'
     );
+};
+
+subtest 'a master key' => sub {
+    set_up();
+    my $pem = slurp("$ROOT/tests/vectors/master/master-public.pem");
+    my $path = 'backup1/escrow/master-key';
+    is_deeply(as_root('GET', $path), [], 'none at first');
+    my $set = as_root('PUT', $path, { pem => $pem });
+    is($set->{bits}, 4096, 'set');
+    is(slurp('/etc/pve/priv/storage/backup1.master.pem'), $pem, 'as it is');
+    like(slurp('/etc/pve/storage.cfg'), qr/master-pubkey 1/, 'storage.cfg knows');
+    my $keys = as_root('GET', $path);
+    is($keys->[0]->{sha256}, $set->{sha256}, 'which one');
+    is(as_root('GET', 'backup1/escrow/status')->{'master-keys'}->[0]->{where}, 'storage', 'status too');
+
+    my $private = slurp("$ROOT/tests/vectors/master/master-private.pem");
+    for my $bad (
+        ['rubbish', qr/damaged|not/],
+        [$private, qr/it is the PRIVATE half/],
+        [$pem =~ s/BEGIN PUBLIC/BEGIN RSA PUBLIC/r =~ s/END PUBLIC/END RSA PUBLIC/r, qr/./],
+    ) {
+        my ($text, $expected) = @$bad;
+        my $error = error_of(sub { as_root('PUT', $path, { pem => $text }) });
+        like($error, $expected, 'refused');
+        unlike($error, qr/it went through/, 'indeed');
+        is(slurp('/etc/pve/priv/storage/backup1.master.pem'), $pem, 'and the present one stays');
+    }
+    like(
+        error_of(sub { as_root('PUT', 'plain/escrow/master-key', { pem => $pem }) }),
+        qr/has no key that a master key could take along/, 'not without a key'
+    );
+    as_root('DELETE', $path);
+    ok(!-e '/etc/pve/priv/storage/backup1.master.pem', 'removed');
+    unlike(slurp('/etc/pve/storage.cfg'), qr/master-pubkey/, 'from storage.cfg too');
+
+    # Proxmox VE takes anything
+    spew('/etc/pve/priv/storage/backup1.master.pem', "anything\n");
+    my $status = as_root('GET', 'backup1/escrow/status');
+    ok((grep { $_->{id} =~ m/^bad-master-key/ } $status->{reasons}->@*), 'one that breaks backups is told');
 };
 
 subtest 'codes' => sub {

@@ -220,7 +220,7 @@ subtest 'a master key' => sub {
     notifications();
     spew('/etc/pve/priv/storage/vault.master.pem', "-----BEGIN PUBLIC KEY-----\nfirst\n");
     my $result = check();
-    like(ids($result->{worse}), qr/^vault: master-key-[0-9a-f]{16}$/, 'is told at first sight');
+    like(ids($result->{worse}), qr/^vault: bad-master-key-[0-9a-f]{16}$/, 'is told at first sight');
     spew('/etc/pve/priv/storage/vault.master.pem', "-----BEGIN PUBLIC KEY-----\nsecond\n");
     $result = check();
     isnt(ids($result->{worse}), '', 'another one is told too');

@@ -443,6 +443,28 @@ __PACKAGE__->register_method({
 });
 
 __PACKAGE__->register_method({
+    name => 'master_key',
+    path => 'master_key',
+    method => 'POST',
+    description =>
+        'Shows, sets or removes the public half of a master key: its holder can open a copy of the key that goes'
+        . ' along with each backup. It is tried first.',
+    parameters => parameters(
+        storage => storage_option(),
+        set => text('File with the public half, as pve-escrow-rescue makes it.', optional => 1),
+        remove => { description => 'Remove it.', type => 'boolean', optional => 1 },
+    ),
+    returns => { type => 'array', items => { type => 'object' } },
+    code => sub ($param) {
+        my ($set, $remove) = delete $param->@{qw(set remove)};
+        die "either --set or --remove\n" if defined($set) && $remove;
+        call($STORAGE, 'set_master_key', { %$param, pem => read_text($set) }) if defined($set);
+        call($STORAGE, 'remove_master_key', $param) if $remove;
+        return call($STORAGE, 'master_key', $param);
+    },
+});
+
+__PACKAGE__->register_method({
     name => 'coverage',
     path => 'coverage',
     method => 'POST',
@@ -807,6 +829,9 @@ our $cmddef = { ## no critic (ProhibitPackageVars)
     confirm => [$ME, 'confirm', ['storage', 'id']],
     verify => [$ME, 'verify', ['storage']],
     prove => [$ME, 'prove', ['storage']],
+    'master-key' => [
+        $ME, 'master_key', ['storage'], {}, printer(qw(where bits sha256 problem)), $FORMAT,
+    ],
     coverage => [$ME, 'coverage', ['storage'], {}, \&print_coverage, $FORMAT],
     check => [$ME, 'check', [], {}, \&print_check, $FORMAT],
     recover => [$ME, 'recover', ['storage']],

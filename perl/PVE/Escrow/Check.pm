@@ -269,7 +269,7 @@ my sub leave_evidence ($worse) {
     for my $problem (@$worse) {
         my $event =
               $problem->{id} =~ m/^guard-/ ? 'guard-missing'
-            : $problem->{id} =~ m/: master-key-/ ? 'master-key-changed'
+            : $problem->{id} =~ m/: (?:bad-)?master-key-/ ? 'master-key-changed'
             : next;
         PVE::Escrow::Evidence::add($event, text => $problem->{text}, result => $problem->{level});
     }

@@ -2,10 +2,8 @@ package PVE::Escrow::Status;
 
 use v5.36;
 
-use Digest::SHA ();
-
 use PVE::Escrow::Coverage;
-use PVE::Escrow::File;
+use PVE::Escrow::MasterKey;
 use PVE::Escrow::Records;
 use PVE::Escrow::Seal;
 use PVE::Escrow::State;
@@ -45,7 +43,7 @@ The key file decides, F<storage.cfg> is a second opinion: a key file without the
 
 The state of a storage: C<state>, C<text> in words, C<next>, the command to run, C<live>, C<configured>, C<seals>;
 C<events>, what happened to its key on this node of late; C<drill>, C<proof>, C<copies> and C<coverage>, as they were last;
-C<master-keys>: which ones get a copy of the key, and C<sha256> of each; and what L<PVE::Escrow::Verdict> says.
+C<master-keys>, see L<PVE::Escrow::MasterKey>; and what L<PVE::Escrow::Verdict> says.
 
 =item present_key($storeid, $scfg)
 
@@ -123,21 +121,6 @@ my sub of_live ($storeid, $scfg, $live, $record) {
     return of_seals($storeid, $record);
 }
 
-# who gets a copy of the key with each backup: the client also takes root's, even where Proxmox VE passes a key
-my sub master_keys ($storeid) {
-    my @places = (
-        ['storage', "/etc/pve/priv/storage/$storeid.master.pem"],
-        ["root's default", '/root/.config/proxmox-backup/master-public.pem'],
-    );
-    my @found;
-    for my $place (@places) {
-        my ($where, $path) = @$place;
-        my $bytes = eval { PVE::Escrow::File::get($path, 65536) } // next;
-        push @found, { where => $where, sha256 => Digest::SHA::sha256_hex($bytes) };
-    }
-    return \@found;
-}
-
 my sub describe ($storeid, $scfg) {
     my ($live, $record, $state);
     my $known = eval {
@@ -153,7 +136,7 @@ my sub describe ($storeid, $scfg) {
     $status->{live} = $live->{fingerprint} if $live && defined($live->{fingerprint});
     my $claimed = PVE::Escrow::Storage::claimed($scfg);
     $status->{configured} = $claimed if defined($claimed);
-    $status->{'master-keys'} = master_keys($storeid);
+    $status->{'master-keys'} = PVE::Escrow::MasterKey::in_effect($storeid);
     return ($status, $record);
 }
 

@@ -145,13 +145,21 @@ my sub of_proof ($status, $state, $context, $kind) {
 
 # told at first sight, and again when it is another one
 my sub of_master_keys ($status) {
-    return map {
+    my @keys = $status->{'master-keys'}->@*;
+    my @bad = map {
+        reason(
+            'bad-master-key-' . substr($_->{sha256}, 0, 16), 'critical',
+            "Every backup fails with the master key ($_->{where}): $_->{problem}",
+            "pveescrow master-key $status->{storage} --remove",
+        )
+    } grep { defined($_->{problem}) } @keys;
+    return @bad, map {
         reason(
             'master-key-' . substr($_->{sha256}, 0, 16),
             'notice',
             "Each backup takes along a copy of the key for whoever holds the master key $_->{sha256} ($_->{where}).",
         )
-    } $status->{'master-keys'}->@*;
+    } grep { !defined($_->{problem}) } @keys;
 }
 
 my sub of_cluster ($status, $state, $context) {

@@ -83,7 +83,7 @@ __PACKAGE__->register_method({
     code => sub ($param) {
         storage($param);
         return [map { { name => $_ } }
-                qw(confirm coverage create kit prove records recover status verify)];
+                qw(confirm coverage create kit master-key prove records recover status verify)];
     },
 });
 
@@ -163,6 +163,17 @@ my $COVERAGE = object(
     },
 );
 
+my $MASTER_KEYS = {
+    type => 'array',
+    description => 'Public keys whose holder gets the key with each backup.',
+    items => object(
+        bits => { type => 'integer', optional => 1, description => 'Length of its modulus.' },
+        problem => text('Why backups fail with it.', optional => 1),
+        sha256 => text('SHA-256 of its DER form; of its file, if that is none.'),
+        where => text('Whose it is.'),
+    ),
+};
+
 # what a user without Datastore.Allocate sees
 my sub counts_only ($storeid, $coverage) {
     return $coverage if !$coverage->{keys} || PVE::Escrow::Access::may_allocate($storeid);
@@ -210,14 +221,7 @@ __PACKAGE__->register_method({
         },
         level => text('How safe it is.', enum => [qw(good warning critical none)]),
         live => text('The key in the key file, computed.', optional => 1),
-        'master-keys' => {
-            type => 'array',
-            description => 'Public keys whose holder gets the key with each backup.',
-            items => object(
-                sha256 => text('SHA-256 of its file.'),
-                where => text('Whose it is.'),
-            ),
-        },
+        'master-keys' => $MASTER_KEYS,
         next => text('The command to run next.', optional => 1),
         proof =>
             { %$RESULT, optional => 1, description => 'The last proof with the live key.' },
@@ -626,6 +630,68 @@ __PACKAGE__->register_method({
         require PVE::Escrow::Keys;
         my @named = (split(m/[,;\s]+/, $param->{storages} // ''), $param->{storage});
         PVE::Escrow::Keys::drop_record($param->{fingerprint}, \@named);
+        return;
+    },
+});
+
+__PACKAGE__->register_method({
+    name => 'master_key',
+    path => 'master-key',
+    method => 'GET',
+    description => 'Whose master keys get a copy of the key with each backup.',
+    proxyto => 'node',
+    protected => 1,
+    allowtoken => 0,
+    permissions => $OPERATOR,
+    parameters => parameters(),
+    returns => $MASTER_KEYS,
+    code => sub ($param) {
+        PVE::Escrow::Access::operator();
+        storage($param);
+        require PVE::Escrow::MasterKey;
+        return PVE::Escrow::MasterKey::in_effect($param->{storage});
+    },
+});
+
+__PACKAGE__->register_method({
+    name => 'set_master_key',
+    path => 'master-key',
+    method => 'PUT',
+    description =>
+        'Sets the public half of a master key, after a trial of what each backup does with it.',
+    proxyto => 'node',
+    protected => 1,
+    allowtoken => 0,
+    permissions => $OPERATOR,
+    parameters => parameters(pem => PVE::Escrow::Schema::parameter('check_master_key', 'pem')),
+    returns => object(
+        bits => PVE::Escrow::Schema::result('check_master_key', 'bits'),
+        sha256 => PVE::Escrow::Schema::result('check_master_key', 'sha256'),
+    ),
+    code => sub ($param) {
+        PVE::Escrow::Access::operator();
+        storage($param);
+        require PVE::Escrow::MasterKey;
+        return PVE::Escrow::MasterKey::set($param->{storage}, $param->{pem});
+    },
+});
+
+__PACKAGE__->register_method({
+    name => 'remove_master_key',
+    path => 'master-key',
+    method => 'DELETE',
+    description => 'Removes the master key of the storage. Earlier backups keep their copy of the key.',
+    proxyto => 'node',
+    protected => 1,
+    allowtoken => 0,
+    permissions => $OPERATOR,
+    parameters => parameters(),
+    returns => { type => 'null' },
+    code => sub ($param) {
+        PVE::Escrow::Access::operator();
+        storage($param);
+        require PVE::Escrow::MasterKey;
+        PVE::Escrow::MasterKey::remove($param->{storage});
         return;
     },
 });

@@ -224,12 +224,23 @@ mod tests {
         with(script, limits, &mut keep).unwrap_err().refusal.kind()
     }
 
-    /// Does a process with these arguments run still? Zombies have none.
-    fn runs(arguments: &str) -> bool {
-        let processes = fs::read_dir("/proc").unwrap().flatten();
-        processes
-            .filter_map(|process| fs::read(process.path().join("cmdline")).ok())
-            .any(|line| String::from_utf8_lossy(&line).replace('\0', " ").trim_end() == arguments)
+    /// Is no process with these arguments left? One that was killed takes a moment to end, and has no arguments then.
+    fn is_gone(arguments: &str) -> bool {
+        let runs = || {
+            let processes = fs::read_dir("/proc").unwrap().flatten();
+            processes
+                .filter_map(|process| fs::read(process.path().join("cmdline")).ok())
+                .any(|line| {
+                    String::from_utf8_lossy(&line).replace('\0', " ").trim_end() == arguments
+                })
+        };
+        (0..500).any(|_| {
+            let gone = !runs();
+            if !gone {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            gone
+        })
     }
 
     #[test]
@@ -255,14 +266,14 @@ mod tests {
         };
         with("yes enough-and-killed", SHORT, &mut count).unwrap();
         assert!(count.bytes >= 1 << 20);
-        assert!(!runs("yes enough-and-killed"));
+        assert!(is_gone("yes enough-and-killed"));
     }
 
     #[test]
     fn too_slow() {
         // with children of its own, which hold the output open
         assert_eq!(kind("sleep 4711 & sleep 4711", SHORT), "timed-out");
-        assert!(!runs("sleep 4711"));
+        assert!(is_gone("sleep 4711"));
         let total = Limits {
             total: Some(Duration::from_millis(400)),
             silent: Duration::from_secs(10),
@@ -272,7 +283,7 @@ mod tests {
             "timed-out"
         );
         assert_eq!(kind("exec >&-; sleep 4712", total), "timed-out");
-        assert!(!runs("sleep 4712"));
+        assert!(is_gone("sleep 4712"));
     }
 
     #[test]
