@@ -100,6 +100,9 @@ Ext.define('PVE.escrow.StoragePanel', {
             button('kit', gettext('Kit'), 'download', () =>
                 PVE.escrow.Utils.downloadKit(PVE.escrow.Utils.storageUrl(me.node, me.storage, 'kit')),
             ),
+            button('masterkey', gettext('Master Key'), 'key', () =>
+                me.open('MasterKey', { onChanged: () => me.load() }),
+            ),
             button('records', gettext('Records'), 'list', () =>
                 me.open('Records', { isOperator: me.rights.operator, onDropped: () => me.load() }),
             ),
@@ -356,6 +359,7 @@ Ext.define('PVE.escrow.StoragePanel', {
             prove: allocate && hasKey,
             drill: operator && isSealed,
             kit: operator && state === 'sealed',
+            masterkey: operator && hasKey,
             records: state,
             ask: allocate && state && state !== 'unencrypted',
         };
