@@ -51,7 +51,8 @@ my sub on_terminal ($typed, @args) {
 
 my sub bootstrap (@more) {
     return pveescrow(
-        'bootstrap', '--repository', $REPOSITORY, '--fingerprint', $TLS, '--password-file', '/run/secret',
+        'bootstrap', '--repository', $REPOSITORY, '--fingerprint', $TLS, '--password-file',
+        '/run/secret',
         '--code-file', '/run/code', @more,
     );
 }
@@ -81,7 +82,8 @@ my sub cluster () {
     is($confirmed->{code}, 0, 'a cluster, and its kits on the server') or diag($confirmed->{out});
     $words = slurp('/run/code');
     my ($snapshot) = map { m/^(.*)$/ } glob("$PLACE/host/*/*Z");
-    $published = { snapshot => $snapshot, kits => slurp("$snapshot/kits.conf"), owner => slurp("$snapshot/owner") };
+    $published = { snapshot => $snapshot, kits => slurp("$snapshot/kits.conf"),
+        owner => slurp("$snapshot/owner") };
     return;
 }
 
@@ -109,7 +111,8 @@ my sub wherever_it_was_sent () {
         my ($repository) = "@{ $call->{arguments} }" =~ m/--repository (\S+)/;
         $seen{ $repository . ' ' . ($call->{environment}->{PBS_FINGERPRINT} // '') }++;
     }
-    return sort keys %seen;
+    my @places = sort keys %seen;
+    return @places;
 }
 
 cluster();
@@ -118,7 +121,8 @@ subtest 'end to end' => sub {
     bare();
     my $done = bootstrap();
     is($done->{code}, 0, 'done') or diag($done->{out});
-    like($done->{out}, qr/^storage vault, key $SHORT, made 20\S+, in host\/pve-escrow-\S+$/m, 'what there is');
+    like($done->{out}, qr/^storage vault, key $SHORT, made 20\S+, in host\/pve-escrow-\S+$/m,
+        'what there is');
     like($done->{out}, qr/^storage 'vault' was made, and has key \Q$LIVE\E\.$/m, 'a storage');
     is(
         JSON::decode_json(slurp('/etc/pve/priv/storage/vault.enc'))->{data},
@@ -128,51 +132,72 @@ subtest 'end to end' => sub {
     my $cfg = slurp('/etc/pve/storage.cfg');
     like($cfg, qr/^pbs: vault\n.*^\tencryption-key \Q$LIVE\E$/ms, 'its section');
     like($cfg, qr/^\tfingerprint $TLS$/m, 'with the certificate that was typed');
-    like($done->{out}, qr{^proof of key $SHORT: valid: 1 snapshot, \d+ bytes decrypted$}m, 'a proof');
-    like($done->{out}, qr{^  qmrestore vault:backup/vm/200/2024-06-05T17:00:00Z 200$}m, 'what can be restored');
-    like($done->{out}, qr{^  pct restore 100 vault:backup/ct/100/2024-06-06T16:00:00Z    # the newest of 2$}m, 'and which is the newest');
+    like($done->{out}, qr{^proof of key $SHORT: valid: 1 snapshot, \d+ bytes decrypted$}m,
+        'a proof');
+    like($done->{out}, qr{^  qmrestore vault:backup/vm/200/2024-06-05T17:00:00Z 200$}m,
+        'what can be restored');
+    like($done->{out},
+        qr{^  pct restore 100 vault:backup/ct/100/2024-06-06T16:00:00Z    # the newest of 2$}m,
+        'and which is the newest');
     unlike($done->{out}, qr{vm/201/.* 201$}m, 'another key\'s are not');
 
-    like($done->{out}, qr/^left alone: storage archive, another datastore:.*Next: pveescrow recover archive --kit (\S+)$/m, 'a kit of another datastore');
+    like($done->{out},
+        qr/^left alone: storage archive, another datastore:.*Next: pveescrow recover archive --kit (\S+)$/m,
+        'a kit of another datastore');
     unlike($cfg, qr/archive/, 'is left alone');
     is_deeply([wherever_it_was_sent()], ["$REPOSITORY $TLS"], 'the secret went to one place');
     unlike($done->{out}, qr/$SECRET|\Q$words\E/, 'and is not shown');
     unlike(slurp('/run/client/log'), qr/$SECRET/, 'nor in an argument');
-    is_deeply([glob('/run/pve-escrow/secret* /run/pve-escrow/recover*')], [], 'nothing is left');
+    is_deeply([glob('/run/pve-escrow/secret* /run/pve-escrow/recover*')], [],
+        'nothing is left');
 
     my $again = bootstrap();
     is($again->{code}, 0, 'once more');
     like($again->{out}, qr/^storage 'vault' has key/m, 'changes nothing');
     my ($kit) = $done->{out} =~ m/recover archive --kit (\S+)$/m;
-    my $archive = pveescrow('recover', 'archive', '--kit', $kit, '--code-file', '/run/code', '--password-file', '/run/secret');
-    like($archive->{out}, qr/^storage 'archive' has key/m, 'the command for the other is right') or diag($archive->{out});
+    my $archive = pveescrow('recover', 'archive', '--kit', $kit, '--code-file', '/run/code',
+        '--password-file', '/run/secret');
+    like($archive->{out}, qr/^storage 'archive' has key/m, 'the command for the other is right')
+        or diag($archive->{out});
 };
 
 subtest 'at a terminal' => sub {
     bare();
     my $typed = join("\n", $SECRET, split(m/\s+/, $words), '', '');
-    my $done = on_terminal($typed, 'bootstrap', '--repository', $REPOSITORY, '--fingerprint', $TLS);
+    my $done =
+        on_terminal($typed, 'bootstrap', '--repository', $REPOSITORY, '--fingerprint', $TLS);
     like($done->{out}, qr/Secret of lab\@pbs!golden: /, 'asks for the secret');
     like($done->{out}, qr/^storage 'vault' was made/m, 'and the words') or diag($done->{out});
 };
 
 subtest 'a storage that is there' => sub {
     bare();
-    storage_cfg(vault => { username => 'lab@pbs!golden', fingerprint => $TLS, 'encryption-key' => $LIVE });
+    storage_cfg(vault =>
+            { username => 'lab@pbs!golden', fingerprint => $TLS, 'encryption-key' => $LIVE });
     is(bootstrap()->{code}, 0, 'gets its key back');
     ok(-e '/etc/pve/priv/storage/vault.enc', 'it is there');
-    is(slurp('/etc/pve/priv/storage/vault.pw'), "$SECRET\n", 'and the secret, since it had none');
+    is(slurp('/etc/pve/priv/storage/vault.pw'), "$SECRET\n",
+        'and the secret, since it had none');
 
     bare();
-    storage_cfg(vault => { username => 'lab@pbs!golden', fingerprint => join(':', ('cd') x 32), 'encryption-key' => $LIVE });
+    storage_cfg(
+        vault => {
+            username => 'lab@pbs!golden', fingerprint => join(':', ('cd') x 32),
+            'encryption-key' => $LIVE
+        }
+    );
     my $done = bootstrap();
-    like($done->{out}, qr/storage 'vault': it has no secret, and names another certificate/, 'another certificate');
+    like($done->{out}, qr/storage 'vault': it has no secret, and names another certificate/,
+        'another certificate');
     ok(!-e '/etc/pve/priv/storage/vault.pw', 'gets no secret');
 
     bare();
-    storage_cfg(vault => { username => 'lab@pbs!golden', server => '192.0.2.66', 'encryption-key' => $LIVE });
+    storage_cfg(vault =>
+            { username => 'lab@pbs!golden', server => '192.0.2.66', 'encryption-key' => $LIVE });
     $done = bootstrap();
-    like($done->{out}, qr/storage 'vault': there is a storage of this name already, of another server/, 'another server');
+    like($done->{out},
+        qr/storage 'vault': there is a storage of this name already, of another server/,
+        'another server');
     ok(!-e "/etc/pve/priv/storage/vault.$_", "gets no $_") for qw(enc pw);
     is_deeply([grep { m/192\.0\.2\.66/ } wherever_it_was_sent()], [], 'is not talked to');
 
@@ -182,7 +207,10 @@ subtest 'a storage that is there' => sub {
     spew('/etc/pve/priv/storage/vault.pw', "$SECRET\n");
     $done = bootstrap();
     is(slurp('/etc/pve/priv/storage/vault.enc'), key('other.enc'), 'another key stays');
-    like($done->{out}, qr/Key $SHORT is kept as [0-9a-f]{64}\..*pveescrow recover vault-old --kit (\S+)$/m, 'and this one is kept') or diag($done->{out});
+    like($done->{out},
+        qr/Key $SHORT is kept as [0-9a-f]{64}\..*pveescrow recover vault-old --kit (\S+)$/m,
+        'and this one is kept')
+        or diag($done->{out});
 };
 
 subtest 'what somebody else put there' => sub {
@@ -196,17 +224,25 @@ subtest 'what somebody else put there' => sub {
         'pve-escrow-evil-00000003' => 'x' x 3_000_000,
         'pve-escrow-evil-00000004' => "$good\n" =~ s/"seals":\[/"seals":[7,/r,
         'pve-escrow-evil-00000005' => "\x00\xff\xfe",
-        'pve-escrow-evil-00000006' => '{"version":1,"storage":"../../x","fingerprint":{},"seals":[{"blob":"\u001b[2J"}]}' . "\n",
+        'pve-escrow-evil-00000006' =>
+            '{"version":1,"storage":"../../x","fingerprint":{},"seals":[{"blob":"\u001b[2J"}]}'
+            . "\n",
     );
-    published("$PLACE/host/$_/2026-12-31T00:00:00Z", $evil{$_}, 'other@pbs') for sort keys %evil;
+    published("$PLACE/host/$_/2026-12-31T00:00:00Z", $evil{$_}, 'other@pbs')
+        for sort keys %evil;
     my $done = bootstrap();
     is($done->{code}, 0, 'it goes on') or diag($done->{out});
-    like($done->{out}, qr{^not used: host/pve-escrow-evil-0000000$_/\S+: \S}m, "number $_ is named") for 2, 3, 5;
-    like($done->{out}, qr{^NOT USED: the kit in host/pve-escrow-evil-00000001/\S+: .*somebody changed it}m, 'the changed server is found out');
+    like($done->{out}, qr{^not used: host/pve-escrow-evil-0000000$_/\S+: \S}m,
+        "number $_ is named")
+        for 2, 3, 5;
+    like($done->{out},
+        qr{^NOT USED: the kit in host/pve-escrow-evil-00000001/\S+: .*somebody changed it}m,
+        'the changed server is found out');
     unlike($done->{out}, qr/\e\[2J/, 'nothing is shown as it came');
     like($done->{out}, qr/^storage 'vault' was made/m, 'the good one counts');
     is_deeply([wherever_it_was_sent()], ["$REPOSITORY $TLS"], 'the secret went to one place');
-    is_deeply([grep { m/evil|203/ } map { slurp($_) } '/etc/pve/storage.cfg'], [], 'nothing of it is configured');
+    is_deeply([grep { m/evil|203/ } map { slurp($_) } '/etc/pve/storage.cfg'], [],
+        'nothing of it is configured');
 };
 
 subtest 'refused' => sub {
@@ -226,10 +262,12 @@ subtest 'refused' => sub {
     bare();
     File::Path::remove_tree("$PLACE/host");
     $done = bootstrap();
-    like($done->{out}, qr/no kit was published in the root namespace of datastore store/, 'nothing there');
+    like($done->{out}, qr/no kit was published in the root namespace of datastore store/,
+        'nothing there');
     isnt($done->{code}, 0, 'is a failure');
 
-    $done = pveescrow(qw(bootstrap --repository store --code-file /run/code --password-file /run/secret));
+    $done = pveescrow(
+        qw(bootstrap --repository store --code-file /run/code --password-file /run/secret));
     like($done->{out}, qr/does not say who and where/, 'half a repository');
 
     bare();
@@ -237,7 +275,8 @@ subtest 'refused' => sub {
         'bootstrap', '--repository', 'root@pam@192.0.2.1:store', '--fingerprint', $TLS,
         qw(--code-file /run/code --password-file /run/secret),
     );
-    like($done->{out}, qr/^left alone: storage vault, another user: .*delete-token/m, 'another user: how to become the right one');
+    like($done->{out}, qr/^left alone: storage vault, another user: .*delete-token/m,
+        'another user: how to become the right one');
     is(slurp('/etc/pve/storage.cfg'), '', 'nothing is made');
 };
 

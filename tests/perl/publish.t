@@ -39,7 +39,8 @@ my sub set_up (%cfg) {
     my $user = 'lab@pbs!golden';
     storage_cfg(
         vault => {
-            username => $user, fingerprint => join(':', ('ab') x 32), 'encryption-key' => $LIVE, %cfg,
+            username => $user, fingerprint => join(':', ('ab') x 32),
+            'encryption-key' => $LIVE, %cfg,
         },
         twin => { username => $user, namespace => 'tenant', %cfg },
         far => { username => $user, server => '192.0.2.9' },
@@ -71,7 +72,8 @@ my sub calls ($command) {
 
 my sub sealed ($storeid = 'vault', %options) {
     my $seal = as_root('POST', "$storeid/escrow/create", \%options);
-    my $done = as_root('POST', "$storeid/escrow/confirm", { id => $seal->{id}, code => $seal->{code} });
+    my $done =
+        as_root('POST', "$storeid/escrow/confirm", { id => $seal->{id}, code => $seal->{code} });
     return { %$seal, copies => $done->{copies} };
 }
 
@@ -99,8 +101,11 @@ my sub somebody ($name, $text) {
 my sub left_behind () {
     opendir(my $dh, '/proc') or die "/proc: $!\n";
     my $ours = readlink('/proc/self/ns/mnt');
-    my @pids = grep { $_ != $$ && (readlink("/proc/$_/ns/mnt") // '') eq $ours } map { m/^(\d+)$/ } readdir($dh);
-    my @lines = map { eval { slurp("/proc/$_/cmdline") } // () } @pids;
+    my @pids = grep { $_ != $$ && (readlink("/proc/$_/ns/mnt") // '') eq $ours }
+        map { m/^(\d+)$/ } readdir($dh);
+    my @lines = map {
+        eval { slurp("/proc/$_/cmdline") } // ()
+    } @pids;
     return grep { m/proxmox-backup-client|^sleep\0600/ } @lines;
 }
 
@@ -109,7 +114,8 @@ subtest 'after a confirmation' => sub {
     my $seal = sealed('vault', label => "B\x{fc}ro");
     my ($row) = $seal->{copies}->@*;
     is($row->{result}, 'ok', 'it is published') or diag(explain($row));
-    is_deeply([@$row{qw(storage published outside)}], ['vault', 1, 1], 'on the server, which is outside');
+    is_deeply([@$row{qw(storage published outside)}], ['vault', 1, 1],
+        'on the server, which is outside');
     my @snapshots = snapshots();
     is(scalar(@snapshots), 1, 'as one snapshot');
     my ($group) = $snapshots[0] =~ m{host/([^/]+)/};
@@ -126,16 +132,20 @@ subtest 'after a confirmation' => sub {
     like("@{ $call->{arguments} }", qr/--crypt-mode none/, 'told so');
     unlike("@{ $call->{arguments} }", qr/keyfd/, 'without a key');
     isnt($call->{environment}->{HOME}, '/run/home', 'in an empty home');
-    is($call->{environment}->{PBS_FINGERPRINT}, join(':', ('ab') x 32), 'the server is the right one');
-    unlike(slurp('/run/client/log') . slurp("$snapshots[0]/kits.conf"), qr/$SECRET|\Q$seal->{code}\E/, 'no secret');
+    is($call->{environment}->{PBS_FINGERPRINT}, join(':', ('ab') x 32),
+        'the server is the right one');
+    unlike(slurp('/run/client/log') . slurp("$snapshots[0]/kits.conf"),
+        qr/$SECRET|\Q$seal->{code}\E/, 'no secret');
 
     my $status = as_root('GET', 'vault/escrow/status');
     is($status->{copies}->[0]->{published}, 1, 'status has it');
-    ok(!(grep { $_->{id} eq 'no-copy' } $status->{reasons}->@*), 'as a copy outside of this cluster');
+    ok(!(grep { $_->{id} eq 'no-copy' } $status->{reasons}->@*),
+        'as a copy outside of this cluster');
 
     sealed('far');
     is(scalar(kits_in((snapshots())[-1])), 1, 'a kit of another server does not go there');
-    is(PVE::Escrow::State::get('far')->{copies}->{'publish:vault'}, undef, 'and nobody asks for it');
+    is(PVE::Escrow::State::get('far')->{copies}->{'publish:vault'}, undef,
+        'and nobody asks for it');
 
     put_key('twin', 'other.enc');
     sealed('twin');
@@ -170,22 +180,28 @@ subtest 'without the key' => sub {
     unlink($FILE);
     File::Path::remove_tree($first);
     is(row()->{result}, 'ok', 'it is published still');
-    is((kits_in((snapshots())[-1]))[0]->{fingerprint}, $LIVE, 'with the kit of the key that is gone');
+    is((kits_in((snapshots())[-1]))[0]->{fingerprint}, $LIVE,
+        'with the kit of the key that is gone');
 
-    unlink(map { m/^(.*)$/ } glob('/etc/pve/priv/escrow/*.json /var/lib/pve-escrow/records/*.json'));
-    my $evil = '{"version":1,"seals":[{"blob":"x"}],"fingerprint":"' . $LIVE . '","storage":"vault"}';
+    unlink(map { m/^(.*)$/ }
+            glob('/etc/pve/priv/escrow/*.json /var/lib/pve-escrow/records/*.json'));
+    my $evil =
+        '{"version":1,"seals":[{"blob":"x"}],"fingerprint":"' . $LIVE . '","storage":"vault"}';
     my @others = (
         somebody('evil', [1, "no JSON\n"]), somebody('evil', [2, 'x' x 2_000_000]),
         somebody('evil', [3, "$evil\n"]), somebody('evil', [4, "\xff\n"]),
         somebody('evil', [5, 'y' x 70_000 . "\n"]),
     );
     my $words = join(' ', reverse split(m/ /, $seal->{code}));
-    my $error = error_of(sub { as_root('POST', 'vault/escrow/recover', { copy => 'vault', code => $words }) });
+    my $error = error_of(
+        sub { as_root('POST', 'vault/escrow/recover', { copy => 'vault', code => $words }) });
     like($error, qr/^wrong recovery code/, 'other words');
     like($error, qr/\Q$others[$_]\E: /, "names $others[$_]") for 0, 1, 3, 4;
-    my $done = as_root('POST', 'vault/escrow/recover', { copy => 'vault', code => $seal->{code} });
+    my $done =
+        as_root('POST', 'vault/escrow/recover', { copy => 'vault', code => $seal->{code} });
     is($done->{fingerprint}, $LIVE, 'the words bring it back from the server');
-    is(JSON::decode_json(slurp($FILE))->{data}, JSON::decode_json(key('live.enc'))->{data}, 'the very key');
+    is(JSON::decode_json(slurp($FILE))->{data}, JSON::decode_json(key('live.enc'))->{data},
+        'the very key');
 };
 
 subtest 'a server that does not' => sub {
@@ -194,8 +210,10 @@ subtest 'a server that does not' => sub {
     my $seal = sealed();
     is($seal->{copies}->[0]->{result}, 'error', 'take it');
     like($seal->{copies}->[0]->{text}, qr/permission check failed/, 'says why');
-    is(as_root('GET', 'vault/escrow/status')->{state}, 'sealed', 'the seal counts all the same');
-    ok((grep { $_->{id} eq 'no-copy' } as_root('GET', 'vault/escrow/status')->{reasons}->@*), 'there is no copy');
+    is(as_root('GET', 'vault/escrow/status')->{state}, 'sealed',
+        'the seal counts all the same');
+    ok((grep { $_->{id} eq 'no-copy' } as_root('GET', 'vault/escrow/status')->{reasons}->@*),
+        'there is no copy');
     unlink('/run/client/backup');
 
     spew('/run/client/protected', 'login');

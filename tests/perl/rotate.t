@@ -72,7 +72,8 @@ my sub set_up () {
 my sub sealed () {
     my $made = pveescrow(qw(create vault --code-out /run/old));
     my ($id) = $made->{out} =~ m/seal (\S+) is pending/;
-    is(pveescrow('confirm', 'vault', $id, '--code-file', '/run/old')->{code}, 0, 'the old key is sealed');
+    is(pveescrow('confirm', 'vault', $id, '--code-file', '/run/old')->{code}, 0,
+        'the old key is sealed');
     return;
 }
 
@@ -102,7 +103,9 @@ subtest 'in a script' => sub {
     sealed();
     my $begun = pveescrow(qw(rotate vault --label safe --code-out /run/new));
     is($begun->{code}, 0, 'begun') or diag($begun->{out});
-    like($begun->{out}, qr/^The next backups upload everything anew.*: 4 backup groups, 12\.3 MiB\.$/m, 'how much is uploaded');
+    like($begun->{out},
+        qr/^The next backups upload everything anew.*: 4 backup groups, 12\.3 MiB\.$/m,
+        'how much is uploaded');
     my ($name) = $begun->{out} =~ m/^The new key is kept as ([0-9a-f]{64})\./m;
     is(slurp($FILE), key('live.enc'), 'the old key is live still');
     is(configured(), $OLD, 'and configured');
@@ -122,12 +125,16 @@ subtest 'in a script' => sub {
     is(scalar(places_of($OLD_DATA)), 2, 'the old one is kept, in both places');
     my ($active) = PVE::Escrow::Seal::active(PVE::Escrow::Records::get($new));
     is($active->{label}, 'safe', 'the new one is sealed');
-    is(PVE::Escrow::Seal::authenticity(PVE::Escrow::Records::get($new), $FILE), 'valid', 'its record is authentic');
-    is_deeply([glob('/run/pve-escrow/rotate* /run/pve-escrow/recover*')], [], 'no file is left');
+    is(PVE::Escrow::Seal::authenticity(PVE::Escrow::Records::get($new), $FILE), 'valid',
+        'its record is authentic');
+    is_deeply([glob('/run/pve-escrow/rotate* /run/pve-escrow/recover*')], [],
+        'no file is left');
 
     my @records = call('root@pam', 'GET', 'vault/escrow/records')->@*;
-    is_deeply([sort map { $_->{fingerprint} } @records], [sort $OLD, $new], 'both are of this storage');
-    my ($newest) = reverse sort map { m/^(.*)$/ } glob('/run/client/published/192.0.2.1:store/host/*/*Z/kits.conf');
+    is_deeply([sort map { $_->{fingerprint} } @records], [sort $OLD, $new],
+        'both are of this storage');
+    my ($newest) = reverse sort map { m/^(.*)$/ }
+        glob('/run/client/published/192.0.2.1:store/host/*/*Z/kits.conf');
     my @published = map { JSON::decode_json($_)->{fingerprint} } split(m/\n/, slurp($newest));
     is_deeply([sort @published], [sort $OLD, $new], 'the kits of both are published');
 
@@ -140,7 +147,9 @@ subtest 'in a script' => sub {
     # nobody needs the old one after a while
     pveescrow(qw(coverage vault));
     my $unneeded = sub {
-        return grep { $_->{id} eq "unneeded-$SHORT" } call('root@pam', 'GET', 'vault/escrow/status')->{reasons}->@*;
+        return
+            grep { $_->{id} eq "unneeded-$SHORT" }
+            call('root@pam', 'GET', 'vault/escrow/status')->{reasons}->@*;
     };
     is(scalar($unneeded->()), 0, 'as long as snapshots need it, nothing is said');
     Time::HiRes::sleep(1.1);
@@ -154,9 +163,12 @@ subtest 'at a terminal' => sub {
     plan(skip_all => 'no terminal') if system('script --version >/dev/null 2>&1');
     set_up();
     my $command = join(' ', map { "'$_'" } @TOOL, qw(rotate vault));
-    my $shown = run_with("\n\n\n", qw(script --quiet --return --command), $command, '/dev/null');
+    my $shown =
+        run_with("\n\n\n", qw(script --quiet --return --command), $command, '/dev/null');
     like($shown->{out}, qr/The old key is not sealed/, 'an old key without a seal is told');
-    like($shown->{out}, qr/given up at the prompt.*To go on: pveescrow rotate vault --key ([0-9a-f]{64})/s, 'given up: how to go on');
+    like($shown->{out},
+        qr/given up at the prompt.*To go on: pveescrow rotate vault --key ([0-9a-f]{64})/s,
+        'given up: how to go on');
     is(slurp($FILE), key('live.enc'), 'the old key is live');
     is((PVE::Escrow::Keys::live_keys()->{$OLD} // [])->[0], 'vault', 'of the storage');
 };
@@ -164,14 +176,17 @@ subtest 'at a terminal' => sub {
 subtest 'refused' => sub {
     set_up();
     unlink($FILE);
-    like(pveescrow(qw(rotate vault --code-out /run/new))->{out}, qr/no key that could be rotated/, 'without a key');
+    like(pveescrow(qw(rotate vault --code-out /run/new))->{out},
+        qr/no key that could be rotated/, 'without a key');
     set_up();
     spew('/run/client-fails', '');
-    isnt(pveescrow(qw(rotate vault --code-out /run/new))->{code}, 0, 'a client that makes no key');
+    isnt(pveescrow(qw(rotate vault --code-out /run/new))->{code}, 0,
+        'a client that makes no key');
     is(slurp($FILE), key('live.enc'), 'changes nothing');
     set_up();
     read_only(1);
-    like(pveescrow(qw(rotate vault --code-out /run/new))->{out}, qr/no quorum/, 'without quorum');
+    like(pveescrow(qw(rotate vault --code-out /run/new))->{out}, qr/no quorum/,
+        'without quorum');
     read_only(0);
 };
 
@@ -187,10 +202,14 @@ subtest 'killed' => sub {
             spew('/run/new', $seal->{code});
             my $new_data = data_of(PVE::Escrow::Keys::kept_file($name));
             my @strace = (
-                'strace', '-f', '-q', '-o', '/dev/null', '-e', "trace=$call", '-e', "inject=$call:signal=KILL:when=$n",
+                'strace', '-f', '-q', '-o', '/dev/null', '-e', "trace=$call", '-e',
+                "inject=$call:signal=KILL:when=$n",
             );
-            my $done = run_with('', @strace, @TOOL, 'rotate', 'vault', '--key', $name, '--code-file', '/run/new');
-            last if $done->{code} == 0 && live() eq $seal->{fingerprint} && configured() eq live();
+            my $done =
+                run_with('', @strace, @TOOL, 'rotate', 'vault', '--key', $name, '--code-file',
+                    '/run/new');
+            last
+                if $done->{code} == 0 && live() eq $seal->{fingerprint} && configured() eq live();
             $killed++;
             rmdir for map { m/^(.*)$/ } glob('/etc/pve/priv/lock/*');
             my $data = data_of($FILE);
@@ -198,10 +217,13 @@ subtest 'killed' => sub {
             push @bad, "$call $n: the old key is nowhere" if !places_of($OLD_DATA);
             push @bad, "$call $n: the new key is nowhere" if !places_of($new_data);
             push @bad, "$call $n: live before it was confirmed"
-                if $data eq $new_data && !PVE::Escrow::Seal::active(PVE::Escrow::Records::get($seal->{fingerprint}));
+                if $data eq $new_data
+                && !PVE::Escrow::Seal::active(PVE::Escrow::Records::get($seal->{fingerprint}));
             my $again = pveescrow('rotate', 'vault', '--key', $name, '--code-file', '/run/new');
             push @bad, "$call $n: can't be finished: $again->{out}"
-                if $again->{code} || configured() ne $seal->{fingerprint} || live() ne $seal->{fingerprint};
+                if $again->{code}
+                || configured() ne $seal->{fingerprint}
+                || live() ne $seal->{fingerprint};
         }
     }
     cmp_ok($killed, '>', 5, "killed $killed times");

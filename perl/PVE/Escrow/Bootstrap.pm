@@ -67,7 +67,8 @@ my $KITS = '/var/lib/pve-escrow/kits';
 my $MAX_BLOBS = 64;
 
 sub typed ($repository, $fingerprint = undef, $namespace = undef) {
-    my ($username, $server, $port, $datastore) = $repository =~
+    my ($username, $server, $port, $datastore) =
+        $repository =~
         m/^([^\s\@:]+\@[A-Za-z0-9._-]+(?:![A-Za-z0-9._-]+)?)\@(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::([0-9]{1,5}))?:([A-Za-z0-9_][A-Za-z0-9_.-]*)$/
         or die "'$repository' does not say who and where: user\@pbs!token\@server:datastore\n";
     my $typed = { username => $username, server => $server =~ tr/[]//dr, datastore => $datastore };
@@ -101,12 +102,14 @@ sub look ($typed, $secret) {
         },
     );
     return $found if $found->{kits}->@*;
-    my $where = defined($typed->{namespace}) ? "namespace $typed->{namespace}" : 'the root namespace';
+    my $where =
+        defined($typed->{namespace}) ? "namespace $typed->{namespace}" : 'the root namespace';
     die join(
         '; ',
         "no kit was published in $where of datastore $typed->{datastore}, as far as $typed->{username} may see",
         $found->{problems}->@*
-    ) . ". Look for one on another storage, or on paper: pveescrow recover STORAGE --kit FILE\n";
+        )
+        . ". Look for one on another storage, or on paper: pveescrow recover STORAGE --kit FILE\n";
 }
 
 # it may hold anything
@@ -118,12 +121,16 @@ my sub shown ($value) {
 sub describe ($kit) {
     my ($storage, $created, $fingerprint) =
         map { shown($_) } $kit->{kit}->@{qw(storage created fingerprint)};
-    return "storage $storage, key " . substr($fingerprint, 0, 23) . ", made $created, in $kit->{snapshot}";
+    return
+          "storage $storage, key "
+        . substr($fingerprint, 0, 23)
+        . ", made $created, in $kit->{snapshot}";
 }
 
 my sub is_genuine ($kit, $keyfile, $said) {
     my $is = eval {
-        PVE::RS::Escrow::authenticate({ kind => 'kit', text => $kit->{text}, keyfile => $keyfile });
+        PVE::RS::Escrow::authenticate({
+            kind => 'kit', text => $kit->{text}, keyfile => $keyfile });
     };
     push @$said, "NOT USED: the kit in $kit->{snapshot}: $@" =~ s/\s+\z//r if !$is;
     return !!$is;
@@ -149,7 +156,8 @@ my sub opened ($found, $code, $said) {
         if !defined($is->{index});
     my $blob = $blobs[$is->{index}];
     my @kits = grep {
-        grep { $_ eq $blob } $_->{blobs}->@*
+        grep { $_ eq $blob }
+            $_->{blobs}->@*
     } $found->{kits}->@*;
     my $key = { blob => $blob, fingerprint => $is->{fingerprint} };
     my @genuine = PVE::Escrow::Recover::with_key(
@@ -197,7 +205,9 @@ my sub leave_alone ($kit, $why, $said) {
     my $connection = $kit->{kit}->{connection} // {};
     push @$said,
         "left alone: storage $storage, $why: "
-        . join(', ', map { "$_ $connection->{$_}" } grep { defined($connection->{$_}) } qw(username server datastore))
+        . join(', ',
+        map { "$_ $connection->{$_}" }
+        grep { defined($connection->{$_}) } qw(username server datastore))
         . '. The secret that was typed was not sent there.'
         . ($why eq 'another user' ? " $NEW_SECRET" : '')
         . " Next: pveescrow recover $storage --kit "
@@ -217,13 +227,17 @@ my sub set_password ($storeid, $scfg, $typed, $secret) {
 
 # A key of the past, or a storage that has another one: kept, and in the way of nothing.
 my sub keep ($kit, $code, $present, $said) {
-    my $kept = PVE::Escrow::Recover::keep({ source => $kit->{text}, code => $code, by => 'root@pam' });
+    my $kept =
+        PVE::Escrow::Recover::keep({ source => $kit->{text}, code => $code, by => 'root@pam' });
     my $storeid = $kit->{storage};
     push @$said,
-        "storage '$storeid' has key " . PVE::Escrow::Records::short($present)
-        . ', and keeps it. Key ' . PVE::Escrow::Records::short($kept->{fingerprint})
+        "storage '$storeid' has key "
+        . PVE::Escrow::Records::short($present)
+        . ', and keeps it. Key '
+        . PVE::Escrow::Records::short($kept->{fingerprint})
         . " is kept as $kept->{name}. To restore what was made with it, through a storage of its own:"
-        . " pveescrow recover $storeid-old --kit " . save($kit);
+        . " pveescrow recover $storeid-old --kit "
+        . save($kit);
     return;
 }
 
@@ -250,9 +264,13 @@ my sub install ($typed, $secret, $kit, $code, $said) {
         },
     );
     my $old = $kit->{kit}->{connection}->{fingerprint};
-    push @$said, "storage '$storeid': the kit names another certificate; the one that was typed is used"
+    push @$said,
+        "storage '$storeid': the kit names another certificate; the one that was typed is used"
         if ($old // '') ne '' && lc($old) ne ($way->{fingerprint} // '');
-    push @$said, "storage '$storeid' " . ($done->{created} ? 'was made, and ' : '') . "has key $done->{fingerprint}.";
+    push @$said,
+          "storage '$storeid' "
+        . ($done->{created} ? 'was made, and ' : '')
+        . "has key $done->{fingerprint}.";
     return { storage => $storeid, fingerprint => $done->{fingerprint} };
 }
 
@@ -262,7 +280,8 @@ sub recover ($typed, $secret, $found, $code) {
     push @said, 'The words open key ' . PVE::Escrow::Records::short($key->{fingerprint}) . '.';
     for my $kit (@kits) {
         $kit->{fingerprint} = $key->{fingerprint};
-        ($kit->{storage}) = ($kit->{kit}->{storage} // '') =~ m/^([A-Za-z][A-Za-z0-9_.-]*[A-Za-z0-9])\z/;
+        ($kit->{storage}) =
+            ($kit->{kit}->{storage} // '') =~ m/^([A-Za-z][A-Za-z0-9_.-]*[A-Za-z0-9])\z/;
         my $connection = $kit->{kit}->{connection};
         my $why =
             !defined($kit->{storage}) || !$connection
@@ -311,11 +330,14 @@ sub restorable ($row) {
 }
 
 sub prove ($row) {
-    my ($newest) = sort { $b =~ s{.*/}{}r cmp $a =~ s{.*/}{}r } map { $_->{snapshot} } $row->{guests}->@*;
+    my ($newest) =
+        sort { $b =~ s{.*/}{}r cmp $a =~ s{.*/}{}r } map { $_->{snapshot} } $row->{guests}->@*;
     return if !defined($newest);
     my $scfg = PVE::Escrow::Storage::config($row->{storage});
-    my $order = PVE::Escrow::Prove::prepare($row->{storage}, $scfg,
-        { user => 'root@pam', snapshots => [$newest] });
+    my $order = PVE::Escrow::Prove::prepare(
+        $row->{storage}, $scfg,
+        { user => 'root@pam', snapshots => [$newest] }
+    );
     return PVE::Escrow::Prove::run($row->{storage}, $scfg, $order);
 }
 

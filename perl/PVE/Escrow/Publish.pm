@@ -129,7 +129,8 @@ my sub has_record ($name) {
 
 my sub is_genuine ($kit, $text) {
     return eval {
-        PVE::RS::Escrow::authenticate({ kind => 'kit', text => $text, keyfile => $kit->{keyfile} });
+        PVE::RS::Escrow::authenticate({
+            kind => 'kit', text => $text, keyfile => $kit->{keyfile} });
     };
 }
 
@@ -168,8 +169,7 @@ my sub publish_on ($server, $group, $kits, $before) {
     return $before
         if ($before->{sha256} // '') eq $sha256
         && sha256(eval { read_back($server, $before->{snapshot}) } // '') eq $sha256;
-    my $made =
-        PVE::RS::Escrow::remote_publish({ %$server, 'backup-id' => $group, text => $text });
+    my $made = PVE::RS::Escrow::remote_publish({ %$server, 'backup-id' => $group, text => $text });
     die "$made->{snapshot} does not come back as it was published\n"
         if read_back($server, $made->{snapshot}) ne $text;
     return {
@@ -183,7 +183,8 @@ my sub row ($storeid, $job, $done, $problems) {
     my $count = keys $job->{kits}->%*;
     my @problems = ($published ? () : $done->{error}, @$problems);
     my @texts = @problems;
-    push @texts, ($count == 1 ? '1 kit' : "$count kits") . ($count ? " in $published->{snapshot}" : '')
+    push @texts,
+        ($count == 1 ? '1 kit' : "$count kits") . ($count ? " in $published->{snapshot}" : '')
         if !@problems;
     push @texts, 'the server does not let it be protected from removal'
         if !@problems && $count && !$published->{protected};
@@ -197,7 +198,8 @@ my sub row ($storeid, $job, $done, $problems) {
         time => time(),
         outside => $job->{outside} // 0,
         of => $job->{of},
-        files => { map { $_ => sha256($job->{kits}->{$_}) } $published ? keys $job->{kits}->%* : () },
+        files =>
+            { map { $_ => sha256($job->{kits}->{$_}) } $published ? keys $job->{kits}->%* : () },
     };
 }
 
@@ -205,7 +207,9 @@ my sub row ($storeid, $job, $done, $problems) {
 my sub prepare ($cfg, $storeid, $wanted) {
     my $scfg = PVE::Escrow::Storage::config($storeid);
     my $before = (stored()->{published} // {})->{$storeid} // {};
-    my %of = map { $_ => 1 } grep { PVE::Escrow::Storage::same_server($cfg->{ids}->{$_}, $scfg) }
+    my %of =
+        map { $_ => 1 }
+        grep { PVE::Escrow::Storage::same_server($cfg->{ids}->{$_}, $scfg) }
         PVE::Escrow::Storage::ids();
     my $kits = complete([grep { $of{ $_->{storage} } } @$wanted], $before->{kits} // {});
     my $server = PVE::Escrow::Storage::server($storeid, $scfg);

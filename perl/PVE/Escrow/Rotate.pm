@@ -164,8 +164,10 @@ my sub remember ($storeid, $old) {
     my $rotated = PVE::Escrow::State::get($storeid)->{rotated} // [];
     my @others = grep { $_->{fingerprint} ne $old } @$rotated;
     shift(@others) if @others >= $MAX_ROTATED;
-    PVE::Escrow::State::set($storeid,
-        { rotated => [@others, { fingerprint => $old, time => time() }] });
+    PVE::Escrow::State::set(
+        $storeid,
+        { rotated => [@others, { fingerprint => $old, time => time() }] }
+    );
     return;
 }
 
@@ -203,7 +205,9 @@ sub finish ($storeid, $name, $order) {
         // [{ result => 'error', text => $@ =~ s/\s+\z//r }];
     my @said = ("storage '$storeid' has the new key " . short($new) . '.');
     push @said,
-        'The old key ' . short($old) . ' is kept'
+        'The old key '
+        . short($old)
+        . ' is kept'
         . (defined($done->{kept}) ? " as $done->{kept}" : '')
         . ". A drill with its words: pveescrow prove $storeid --drill --fingerprint $old"
         if $is_other;
