@@ -2,13 +2,25 @@
 # make check  every test
 # make bench  how fast, as ratios measured in one run
 # make fuzz   the fuzz targets, FUZZ_SECONDS each
+# make demo-gui   the panel in a browser, on a page that is like Proxmox VE's
+# make check-web  every flow there, in Chromium
+# make deb    packages for this release of Debian; make deb-trixie for Debian 13; make check-deb tests both
 
 CARGO ?= cargo
 CARGO_FLAGS ?= --locked
 FUZZ_SECONDS ?= 600
+PACKAGE := target/package
+VENDOR := $(PACKAGE)/vendor.tar.xz
 PERL_MODULES := $(shell find perl tests/pve -name '*.pm') $(wildcard perl/bin/*)
 PERL_FILES := $(PERL_MODULES) $(shell find tests/lib -name '*.pm') $(shell find tests/perl -name '*.t') \
-    tests/demo.pl tests/schema.pl tests/bench tests/bench-pve
+    tests/demo.pl tests/schema.pl docs/api.pl debian/copyright-of-crates $(wildcard tests/package/*.t) tests/bench tests/bench-pve \
+    tests/web/serve
+
+# what others build upon comes first, what goes into Proxmox VE's own classes last
+WWW := $(addprefix www/, Styles.js Utils.js Words.js CodeFields.js Wizard.js Sheet.js CreateWindow.js VerifyWindow.js \
+    RecoverWindow.js ProveWindow.js RecordsWindow.js Coverage.js StoragePanel.js ListPanel.js StorageList.js KeyList.js \
+    NodeList.js EvidenceList.js SettingsPanel.js DatacenterPanel.js Hooks.js)
+WORDS := rust/escrow/data/eff_large_wordlist.txt
 
 .PHONY: all
 all: build
@@ -20,6 +32,25 @@ setup:
 .PHONY: build
 build: setup
 	$(CARGO) build $(CARGO_FLAGS)
+
+# the panel is one file, with the words that fields are completed from
+.PHONY: www
+www: target/www/pve-escrow.js
+
+target/www/pve-escrow.js: $(WWW) $(WORDS) Makefile
+	mkdir -p target/www
+	{ echo '/* Words: EFF large word list, Electronic Frontier Foundation, CC-BY 3.0 US, https://www.eff.org/dice */' && \
+	awk '{ words = words (NR > 1 ? " " : "") $$2 } END { print "window.pveEscrowWords = \"" words "\";" }' $(WORDS) && \
+	cat $(WWW); } >$@.tmp
+	mv $@.tmp $@
+
+.PHONY: web-setup
+web-setup: setup www
+	tests/web/setup
+
+.PHONY: demo-gui
+demo-gui: build web-setup
+	tests/web/demo
 
 .PHONY: demo
 demo: build
@@ -39,6 +70,10 @@ check-perl: build-all
 .PHONY: check-demo
 check-demo: build-all
 	tests/demo >/dev/null
+
+.PHONY: check-web
+check-web: build web-setup
+	tests/web/check
 
 # with the tests: alone, dependencies would have fewer features and be built once more
 .PHONY: build-all
@@ -69,6 +104,10 @@ tidy:
 	perltidy --profile=.perltidyrc -b -bext=/ $(PERL_FILES)
 	$(CARGO) fmt --all
 
+.PHONY: docs
+docs:
+	docs/api.pl >docs/api.md
+
 # Licences, bans and sources, without a network. cargo-deny 0.18 is the last that builds with Rust 1.85.
 .PHONY: deny
 deny: setup
@@ -82,10 +121,49 @@ bench: setup
 	$(CARGO) build --release $(CARGO_FLAGS) -p pve-escrow --examples
 	tests/bench
 	tests/bench-pve
+	$(MAKE) web-setup
+	node tests/web/bench.mjs
 
 .PHONY: fuzz
 fuzz: setup
 	rust/escrow/fuzz/run $(FUZZ_SECONDS)
+
+# All crates that the packages are built from, for machines without a network.
+.PHONY: vendor
+vendor: $(VENDOR)
+
+$(VENDOR): Cargo.toml Cargo.lock $(wildcard rust/*/Cargo.toml) debian/vendor
+	tests/setup
+	debian/vendor $@
+
+# Without Proxmox' perlmod and proxmox-schema these are packages for trying out: they say so, and doctor does.
+.PHONY: deb
+deb: $(VENDOR)
+	tests/package/setup
+	debian/build $(VENDOR) $(PACKAGE)/work $(PACKAGE)/$(shell . /etc/os-release && echo $$VERSION_CODENAME)
+
+.PHONY: deb-trixie
+deb-trixie: $(VENDOR)
+	tests/package/setup
+	tests/package/build-in-chroot trixie $(VENDOR) $(PACKAGE)
+
+# After a change of Cargo.lock: whose crates are inside, under which licence.
+.PHONY: copyright
+copyright: $(VENDOR)
+	rm -rf $(PACKAGE)/vendor
+	tar -C $(PACKAGE) -xf $(VENDOR)
+	debian/copyright-of-crates $(PACKAGE)/vendor >$(PACKAGE)/copyright
+	mv $(PACKAGE)/copyright debian/copyright
+
+# Two builds, in different places, have to be the same byte for byte.
+.PHONY: check-reproducible
+check-reproducible: $(VENDOR)
+	tests/package/setup
+	tests/package/reproducible $(VENDOR) $(PACKAGE)
+
+.PHONY: check-deb
+check-deb: deb
+	tests/package/check $(VENDOR) $(PACKAGE)
 
 .PHONY: clean
 clean:

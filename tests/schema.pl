@@ -11,5 +11,5 @@ use lib File::Basename::dirname(__FILE__) . '/../perl';
 
 use PVE::RS::Escrow;
 
-my @names = qw(create find install read_code unwrap verify);
+my @names = qw(check_master_key create find install read_code unwrap verify);
 print JSON->new->canonical->pretty->encode({ map { $_ => PVE::RS::Escrow::schema($_) } @names });

@@ -245,13 +245,17 @@ subtest 'no seal' => sub {
     my $error = sub {
         return error_of(sub { as_root('POST', 'backup1/escrow/recover', \%order) });
     };
-    like($error->(),
+    like(
+        $error->(),
         qr/no confirmed seal of key \Q$LIVE_FP\E\. Storage 'backup2' has this key: copy/,
-        'another storage');
+        'another storage'
+    );
     PVE::API2::Storage::Config->delete({ storage => 'backup2' });
     PVE::Escrow::Keep::look();
-    like($error->(), qr{The key itself is kept here, as /\S+/kept/[0-9a-f]{64}\.enc},
-        'a kept key');
+    like(
+        $error->(), qr{The key itself is kept here, as /\S+/kept/[0-9a-f]{64}\.enc},
+        'a kept key'
+    );
     fresh();
     storage_cfg(backup1 => { 'encryption-key' => $LIVE_FP, username => 'root@pam' });
     like($error->(), qr{another node.*/var/lib/pve-cluster/backup.*paper}, 'elsewhere');
@@ -341,7 +345,8 @@ subtest 'evil records' => sub {
         like(
             error_of(sub { sealed('backup1', label => 'new') }),
             qr/version 9 is later than .* upgrade pve-escrow/,
-            'a later version is not changed' . ($second ? '' : ', without a second copy either'),
+            'a later version is not changed'
+                . ($second ? '' : ', without a second copy either'),
         );
         like(
             join("\n", PVE::Escrow::Records::reconcile()),
@@ -402,8 +407,10 @@ subtest 'other storages' => sub {
     is(state_of('plain'), 'unencrypted', 'without a key');
     ok((grep { $_->{subdir} eq 'escrow' } as_root('GET', 'backup1')->@*), 'it is listed');
     my @names = map { $_->{name} } as_root('GET', 'backup1/escrow')->@*;
-    is_deeply(\@names, [qw(confirm coverage create kit prove records recover status verify)],
-        'and lists what there is');
+    is_deeply(
+        \@names, [qw(confirm coverage create kit prove records recover status verify)],
+        'and lists what there is'
+    );
     like(
         error_of(sub { as_root('POST', 'plain/escrow/create') }), qr/has no key file to seal/,
         'nothing to seal'
@@ -482,7 +489,8 @@ subtest 'who may' => sub {
     is_deeply(
         as_root('GET', 'escrow/config'),
         {
-            enabled => 1, operators => 'admin@pve,one@pve', 'copy-days' => 2, 'drill-days' => 180,
+            enabled => 1, operators => 'admin@pve,one@pve', 'copy-days' => 2,
+            'drill-days' => 180,
             'proof-days' => 7,
         },
         'the settings'

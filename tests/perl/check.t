@@ -181,12 +181,14 @@ subtest 'ages' => sub {
     as_root('POST', 'vault/escrow/confirm', { id => $seal->{id}, code => $seal->{code} });
     as_root('POST', 'vault/escrow/prove', { code => $seal->{code} });
     my $result = check();
-    is(ids($result->{problems}) =~ s/doctor: .*//r, '', 'nothing at first') or diag(explain($result));
+    is(ids($result->{problems}) =~ s/doctor: .*//r, '', 'nothing at first')
+        or diag(explain($result));
     notifications();
     $later += 181 * $DAY;
     unlike(ids(check()->{problems}), qr/old-proof/, 'a proof is made in time');
     my ($sent) = notifications();
-    like($sent->{body}, qr/notice: vault: The last drill was 181 days ago/, 'a drill is for a person');
+    like($sent->{body}, qr/notice: vault: The last drill was 181 days ago/,
+        'a drill is for a person');
     is($sent->{severity}, 'info', 'and no alarm');
 
     as_root('PUT', 'escrow/config', { delete => 'copies' });
@@ -223,7 +225,7 @@ subtest 'a master key' => sub {
     $result = check();
     isnt(ids($result->{worse}), '', 'another one is told too');
     my @changes = split(m/\n/, slurp('/var/log/pve-escrow/evidence.jsonl'));
-    is(scalar(grep { m/master key changed/ } @changes), 2, 'evidence has both');
+    is(scalar(grep { m/master-key-changed/ } @changes), 2, 'evidence has both');
 };
 
 subtest 'a daemon without the guard' => sub {
@@ -233,18 +235,37 @@ subtest 'a daemon without the guard' => sub {
     PVE::Cluster::broadcast_node_kv('pve-escrow', '{"time":0,"daemons":{}}');
     my $result = run_check();
     like(ids($result->{worse}), qr/^guard-node /m, 'is told');
-    like(slurp('/var/log/pve-escrow/evidence.jsonl'), qr/guard missing/, 'evidence has it');
+    like(slurp('/var/log/pve-escrow/evidence.jsonl'), qr/guard-missing/, 'evidence has it');
+};
+
+subtest 'evidence that was rewritten' => sub {
+    set_up();
+    sealed();
+    check();
+    notifications();
+    my $file = '/var/log/pve-escrow/evidence.jsonl';
+    my $lines = slurp($file);
+    spew($file, $lines =~ s/"created"/"verified"/r);
+    my $result = check();
+    like(ids($result->{worse}), qr/^evidence of /, 'is told');
+    like((notifications())[0]->{body}, qr/line 1 was edited/, 'with what is wrong');
 };
 
 subtest 'one node for all' => sub {
     set_up();
-    spew('/etc/pve/priv/escrow/check.json', JSON::encode_json({ node => 'other', started => time() - 3600, finished => time() - 3500 }));
+    spew(
+        '/etc/pve/priv/escrow/check.json',
+        JSON::encode_json(
+            { node => 'other', started => time() - 3600, finished => time() - 3500 }
+        )
+    );
     check(scheduled => 1);
     is_deeply([notifications()], [], 'another node has done it');
     ok(!defined(PVE::Escrow::State::get('vault')->{coverage}), 'so the server is not asked');
     check();
     is(scalar(notifications()), 1, 'unless a person wants to know');
-    spew('/etc/pve/priv/escrow/check.json', JSON::encode_json({ node => 'other', started => time() - 4 * 3600 }));
+    spew('/etc/pve/priv/escrow/check.json',
+        JSON::encode_json({ node => 'other', started => time() - 4 * 3600 }));
     $later += 3600;
     my $before = length(slurp('/run/client/log'));
     check(scheduled => 1);
@@ -273,14 +294,17 @@ subtest 'metrics' => sub {
     is((stat('/run/pve-escrow/metrics.prom'))[2] & oct(777), oct(644), 'others may read it');
     is((stat('/run/pve-escrow'))[2] & oct(777), oct(711), 'and it alone');
     my %types;
+
     for my $line (split(m/\n/, $text)) {
-        like($line, qr/^(?:# (?:HELP|TYPE) \w+ .+|\w+(?:\{(?:\w+="[^"]*",?)+\})? [0-9.]+)$/, $line);
+        like($line, qr/^(?:# (?:HELP|TYPE) \w+ .+|\w+(?:\{(?:\w+="[^"]*",?)+\})? [0-9.]+)$/,
+            $line);
     }
 };
 
 subtest 'many storages, one at a time would be slow' => sub {
     set_up();
-    my %stores = map { ("s$_" => { username => 'lab@pbs!golden', 'encryption-key' => $LIVE }) } 1 .. 12;
+    my %stores =
+        map { ("s$_" => { username => 'lab@pbs!golden', 'encryption-key' => $LIVE }) } 1 .. 12;
     storage_cfg(%stores);
     for my $storeid (keys %stores) {
         put_key($storeid);
@@ -289,7 +313,8 @@ subtest 'many storages, one at a time would be slow' => sub {
     check();
     my @seen = grep { defined(PVE::Escrow::State::get($_)->{coverage}) } sort keys %stores;
     is(scalar(@seen), 12, 'all were looked at');
-    is(scalar(grep { PVE::Escrow::State::get($_)->{proof}->{result} eq 'valid' } @seen), 12, 'and proven');
+    is(scalar(grep { PVE::Escrow::State::get($_)->{proof}->{result} eq 'valid' } @seen), 12,
+        'and proven');
 };
 
 done_testing();

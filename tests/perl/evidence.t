@@ -28,6 +28,7 @@ use PVE::Escrow::Doctor;
 use PVE::Escrow::Evidence;
 use PVE::Escrow::Keep;
 use PVE::Escrow::Kit;
+use PVE::Escrow::State;
 use PVE::Escrow::Tell;
 use PVE::RS::Escrow;
 
@@ -283,8 +284,12 @@ subtest 'a kit has the head' => sub {
     local *$notify = sub { push @sent, $_[1] };
     PVE::Escrow::Tell::tell(
         { type => 'gone', file => 'backup1.enc', storage => 'backup1', was => 'x' });
-    is_deeply($sent[0]->{evidence}, PVE::Escrow::Evidence::head(), 'a notification has it too');
-    is($sent[0]->{evidence}->{count}, 3, 'with what it tells');
+    my $head = PVE::Escrow::Evidence::head();
+    is($head->{count}, 3, 'told, and written down');
+    is(
+        $sent[0]->{evidence}, "$head->{chain} 3 $head->{hash}",
+        'a notification has the head too'
+    );
 };
 
 # name => [what is done to the ten lines, what is found]
@@ -409,6 +414,9 @@ subtest 'anchors from elsewhere' => sub {
         qr/line 4: line 4 was edited, or all from it on was written anew/,
         'and better: the very line'
     );
+
+    my $mail = "Seen on pve1. Evidence: $head->{chain} 10 $head->{hash}\n";
+    is((PVE::Escrow::Evidence::read_anchors($mail, 'mail'))[0]->{count}, 10, 'a notification');
 
     @anchors = PVE::Escrow::Evidence::read_anchors(
         JSON::PP::encode_json({ evidence => { %$head, node => 'other' } }), 'kit.json',
@@ -927,41 +935,38 @@ subtest 'report' => sub {
     );
     require PVE::Escrow::Report;
 
-    local $INC{'PVE/Escrow/State.pm'} = 1;
-    my $state = Symbol::qualify_to_ref('PVE::Escrow::State::get');
-    no warnings 'redefine';
-    local *$state = sub ($storeid) {
-        return {} if $storeid ne 'backup1';
-        return {
+    PVE::Escrow::State::set(
+        'backup1',
+        {
             drill => {
                 time => 1795000000, result => 'valid', text => 'all <good>',
                 user => 'alice@pve',
                 fingerprint => $LIVE_FP, snapshots => 3, bytes => 4711,
             },
             coverage => {
-                time => 1795000000, age => 60, snapshots => 17, plain => 4, 'without-rsa' => 5,
+                time => 1795000000, snapshots => 17, plain => 4, 'without-rsa' => 5,
                 keys => [
-                    {
-                        fingerprint => $LIVE_FP, snapshots => 12, state => 'sealed',
-                        newest => 1795000000
-                    },
-                    { fingerprint => 'aa:bb', snapshots => 1, state => 'missing', newest => 1 },
+                    { fingerprint => $LIVE_FP, snapshots => 12, newest => 1795000000 },
+                    { fingerprint => 'aa:bb', snapshots => 1, newest => 1 },
                 ],
             },
-            copies => [
-                {
+            copies => {
+                usb => {
                     storage => 'usb', result => 'error', text => 'not mounted',
-                    time => 1795000000, outside => 1
+                    time => 1795000000,
+                    outside => 1,
                 },
-            ],
-        };
-    };
+            },
+        },
+    );
     my $html = PVE::Escrow::Report::html();
     my $words = sub ($class, $word) { return qr/<span class="word $class">\Q$word\E<\/span>/ };
     like(
-        $html, qr/<td>backup1<\/td><td>@{[$words->('good', 'good')]}/,
-        'a storage that is well'
+        $html,
+        qr/<td>backup1<\/td><td>@{[$words->('critical', 'critical')]}<\/td><td>@{[$words->('good', 'sealed')]}/,
+        'a storage: its level and its state'
     );
+    like($html, qr/<td>1 snapshot needs key aa:bb\N*<br>\N*not mounted<br>/, 'and why');
     like(
         $html,
         qr/<td>lost<\/td><td>@{[$words->('critical', 'critical')]}<\/td><td>@{[$words->('critical', 'missing-key')]}/,

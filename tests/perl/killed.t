@@ -25,9 +25,11 @@ use PVE::Escrow::Keep;
 use PVE::Escrow::Records;
 use PVE::Escrow::Seal;
 
-plan(skip_all => 'strace may not trace here') if system('strace -f -o /dev/null true >/dev/null 2>&1');
+plan(skip_all => 'strace may not trace here')
+    if system('strace -f -o /dev/null true >/dev/null 2>&1');
 
-my @CALLS = qw(fsync link linkat mkdir openat rename renameat renameat2 unlink unlinkat utimensat write);
+my @CALLS =
+    qw(fsync link linkat mkdir openat rename renameat renameat2 unlink unlinkat utimensat write);
 my $LIVE = key('live.enc');
 my $LIVE_FP =
     '03:6b:8f:61:0c:da:d8:85:d9:d7:b5:4d:d3:98:21:70:f9:37:48:d3:6d:27:f3:a8:f6:e3:a6:4d:06:ee:03:7b';
@@ -56,7 +58,8 @@ my sub killed ($name, $n, $code) {
     if (!$tracer) {
         close($go);
         open(STDERR, '>', '/run/strace') or POSIX::_exit(1);
-        exec('strace', '-q', '-o', '/dev/null', '-p', $pid, '-e', "trace=$name", '-e', "inject=$name:signal=KILL:when=$n")
+        exec('strace', '-q', '-o', '/dev/null', '-p', $pid, '-e', "trace=$name", '-e',
+            "inject=$name:signal=KILL:when=$n")
             or POSIX::_exit(1);
     }
     for (1 .. 1000) {
@@ -75,9 +78,8 @@ my sub holds_live ($path) {
 }
 
 my sub somewhere () {
-    return grep { holds_live($_) } $FILE, "$FILE.old", map { m/^(.*)$/ } glob(
-        '/etc/pve/priv/escrow/kept/*.enc /var/lib/pve-escrow/kept/*.enc'
-    );
+    return grep { holds_live($_) } $FILE, "$FILE.old",
+        map { m/^(.*)$/ } glob('/etc/pve/priv/escrow/kept/*.enc /var/lib/pve-escrow/kept/*.enc');
 }
 
 my sub each_call ($code, $check) {
@@ -100,9 +102,11 @@ my sub each_call ($code, $check) {
 my $OTHER = key('other.enc');
 my $WAYS = {
     'another key is uploaded' => sub {
-        PVE::API2::Storage::Config->update({ storage => 'backup1', 'encryption-key' => $OTHER });
+        PVE::API2::Storage::Config->update({
+            storage => 'backup1', 'encryption-key' => $OTHER });
     },
-    'the storage is deleted' => sub { PVE::API2::Storage::Config->delete({ storage => 'backup1' }) },
+    'the storage is deleted' =>
+        sub { PVE::API2::Storage::Config->delete({ storage => 'backup1' }) },
 };
 
 for my $way (sort keys %$WAYS) {
@@ -117,8 +121,8 @@ for my $way (sort keys %$WAYS) {
 # of a record the old or the new one, and both copies can be used again
 set_up();
 my $seal = PVE::Escrow::Seal::create($FILE, { by => 'root@pam' });
-my %before = map { $_ => slurp($_) } map { m/^(.*)$/ }
-    glob('/etc/pve/priv/escrow/*.json /var/lib/pve-escrow/records/*.json');
+my %before = map { $_ => slurp($_) }
+    map { m/^(.*)$/ } glob('/etc/pve/priv/escrow/*.json /var/lib/pve-escrow/records/*.json');
 my ($killed, @bad) = each_call(
     sub {
         spew($_, $before{$_}) for keys %before;

@@ -73,7 +73,8 @@ my sub calls () {
 }
 
 my sub task_log () {
-    my ($newest) = reverse sort { -M $b <=> -M $a } map { m/^(.*)$/ } glob('/var/log/pve/tasks/*escrow*');
+    my ($newest) =
+        reverse sort { -M $b <=> -M $a } map { m/^(.*)$/ } glob('/var/log/pve/tasks/*escrow*');
     ($newest) = map { m/^(.*)$/ } glob('/var/log/pve/tasks/*/*escrow*') if !defined($newest);
     return defined($newest) ? slurp($newest) : '';
 }
@@ -105,14 +106,20 @@ my sub sealed () {
     return $seal;
 }
 
-my sub left_behind () {
+# of this test: others may run at the same time
+my sub processes () {
     opendir(my $dh, '/proc') or die "/proc: $!\n";
     my $ours = readlink('/proc/self/ns/mnt');
-    my @pids = grep { $_ != $$ && (readlink("/proc/$_/ns/mnt") // '') eq $ours }
+    return map { [$_ => eval { slurp("/proc/$_/cmdline") } // ''] }
+        grep { $_ != $$ && (readlink("/proc/$_/ns/mnt") // '') eq $ours }
         map { m/^(\d+)$/ } readdir($dh);
-    my @lines = map { eval { slurp("/proc/$_/cmdline") } // () } @pids;
+}
+
+my sub left_behind () {
+    my @lines = map { $_->[1] } processes();
     my @running = grep { m/proxmox-backup-client|^sleep\0600/ } @lines;
-    return (@running, glob('/run/tmp/*'), glob('/run/pve-escrow/recover*'));
+    push @running, glob('/run/tmp/*'), glob('/run/pve-escrow/recover*');
+    return @running;
 }
 
 subtest 'a proof' => sub {
@@ -125,13 +132,17 @@ subtest 'a proof' => sub {
     my $status = as_root('GET', 'vault/escrow/status');
     is($status->{proof}->{result}, 'valid', 'status has it');
     like($status->{proof}->{upid}, qr/^UPID:.*escrowprove/, 'with its task');
-    like(task_log(), qr{^vm/200/2024-06-05T17:00:00Z: valid, 2 files}m, 'the log says what was opened');
-    like(task_log(), qr{^vm/201/.*: skipped: it was made with key $OTHER_SHORT}m, 'and what was not');
+    like(task_log(), qr{^vm/200/2024-06-05T17:00:00Z: valid, 2 files}m,
+        'the log says what was opened');
+    like(task_log(), qr{^vm/201/.*: skipped: it was made with key $OTHER_SHORT}m,
+        'and what was not');
 
     my ($restore) = grep { $_->{arguments}->[0] eq 'restore' } calls();
-    is($restore->{environment}->{PBS_FINGERPRINT}, join(':', ('ab') x 32), 'the server is the right one');
+    is($restore->{environment}->{PBS_FINGERPRINT}, join(':', ('ab') x 32),
+        'the server is the right one');
     isnt($restore->{environment}->{HOME}, '/root', 'a home of its own');
-    is(proof(sample => 1)->{bytes}, 1_048_576 + 229 + 296_004 + 800 + 208, '1 MiB of each archive');
+    is(proof(sample => 1)->{bytes}, 1_048_576 + 229 + 296_004 + 800 + 208,
+        '1 MiB of each archive');
     my $one = proof(snapshots => ['ct/100/2024-06-05T16:00:00Z'], full => 1);
     is($one->{snapshots}, 1, 'one that is named');
     is($one->{result}, 'valid', 'valid');
@@ -152,7 +163,8 @@ subtest 'a drill' => sub {
     my %controls = $drill->{controls}->%*;
     is_deeply([sort keys %controls], [qw(sealed-blob without-key wrong-code)], 'controls');
     is(scalar(grep { $_->{refused} } values %controls), 3, 'all refused');
-    like($controls{'without-key'}->{text}, qr/^missing key - manifest was created with key/, 'by the client');
+    like($controls{'without-key'}->{text}, qr/^missing key - manifest was created with key/,
+        'by the client');
     unlike(task_log(), qr/\Q$seal->{code}\E|$SECRET/, 'no secret in the log');
     ok(!-e '/etc/pve/priv/storage/vault.enc', 'no key came back');
     is_deeply([left_behind()], [], 'nothing is left');
@@ -209,7 +221,8 @@ subtest 'damaged data' => sub {
     like($proof->{text}, qr/CRC checksum/, 'and named');
 
     my $manifest = "$copy/ct/103/2024-06-05T21:00:00Z/index.json.blob";
-    system('cp', "$ROOT/tests/vectors/datastore/ct/102/2024-06-05T20:00:00Z/index.json.blob", $manifest);
+    system('cp', "$ROOT/tests/vectors/datastore/ct/102/2024-06-05T20:00:00Z/index.json.blob",
+        $manifest);
     $proof = proof(snapshots => ['ct/103/2024-06-05T21:00:00Z']);
     is($proof->{result}, 'invalid', 'the manifest of another snapshot, which the client takes');
     like($proof->{text}, qr{belongs to snapshot ct/102/}, 'is found here');
@@ -217,9 +230,12 @@ subtest 'damaged data' => sub {
 
 subtest 'the datastore is on this node' => sub {
     set_up(cfg => { server => 'localhost' });
-    spew('/etc/proxmox-backup/datastore.cfg', "datastore: other\n\tpath /srv\n\ndatastore: store\n\tpath $ROOT/tests/vectors/datastore\n");
-    SKIP: {
-        skip 'the vectors have no chunks directory', 1 if !-d "$ROOT/tests/vectors/datastore/.chunks";
+    spew('/etc/proxmox-backup/datastore.cfg',
+        "datastore: other\n\tpath /srv\n\ndatastore: store\n\tpath $ROOT/tests/vectors/datastore\n"
+    );
+SKIP: {
+        skip 'the vectors have no chunks directory', 1
+            if !-d "$ROOT/tests/vectors/datastore/.chunks";
         my $proof = proof();
         is($proof->{result}, 'valid', 'valid') or diag(explain($proof));
         is(scalar(calls()), 0, 'without the client');
@@ -242,8 +258,7 @@ subtest 'cancelled' => sub {
     my $worker;
     for (1 .. 500) {
         my @running = grep { m/restore/ } left_behind();
-        ($worker) = grep { (eval { slurp("/proc/$_/cmdline") } // '') =~ m/^task UPID/ }
-            map { m{^/proc/(\d+)$} } glob('/proc/[0-9]*');
+        ($worker) = map { $_->[1] =~ m/^task UPID/ ? $_->[0] : () } processes();
         last if @running && $worker;
         Time::HiRes::sleep(0.02);
     }
@@ -254,7 +269,8 @@ subtest 'cancelled' => sub {
         last if task_log() =~ m/^TASK /m && !left_behind();
         Time::HiRes::sleep(0.02);
     }
-    like(task_log(), qr/^TASK (?:ERROR: )?.*(?:stopped on request|received interrupt)/m, 'it ends');
+    like(task_log(), qr/^TASK (?:ERROR: )?.*(?:stopped on request|received interrupt)/m,
+        'it ends');
     is_deeply([left_behind()], [], 'no child and no file is left');
     is(PVE::Escrow::State::get('vault')->{proof}, undef, 'and no result');
 };
@@ -276,12 +292,15 @@ subtest 'coverage' => sub {
     is($coverage->{keys}->[0]->{state}, 'sealed', 'sealed since');
     my $status = as_root('GET', 'vault/escrow/status');
     is($status->{level}, 'critical', 'snapshots of a key that is nowhere');
-    like($status->{verdict}, qr/^1 snapshots need key $OTHER_SHORT, which is not on this cluster/, 'are named');
+    like($status->{verdict},
+        qr/^1 snapshot needs key $OTHER_SHORT, which is not on this cluster/, 'are named');
     as_root('PUT', 'escrow/config', { acknowledged => $coverage->{keys}->[1]->{fingerprint} });
-    is(as_root('GET', 'vault/escrow/coverage')->{keys}->[1]->{state}, 'acknowledged', 'it is theirs');
+    is(as_root('GET', 'vault/escrow/coverage')->{keys}->[1]->{state}, 'acknowledged',
+        'it is theirs');
     $status = as_root('GET', 'vault/escrow/status');
     is($status->{level}, 'warning', 'then it is less bad');
-    like($status->{verdict}, qr/on this cluster only|guard/, 'and something else is to be done');
+    like($status->{verdict}, qr/on this cluster only|guard/,
+        'and something else is to be done');
 
     # a list that can't be understood is no empty one
     client('list.json', '[{"backup-type":"ct","backup-id":7}]');
@@ -301,7 +320,8 @@ subtest 'coverage' => sub {
     unlink('/etc/pve/priv/storage/vault.enc');
     like(
         error_of(sub {
-            as_root('POST', 'vault/escrow/recover', { code => $foreign->{code}, source => $kit });
+            as_root('POST', 'vault/escrow/recover',
+                { code => $foreign->{code}, source => $kit });
         }),
         qr/opens key .*, but \Q$LIVE\E is needed/,
         'what the newest snapshot needs is expected'
@@ -311,7 +331,8 @@ subtest 'coverage' => sub {
     client('snapshot', 'unreachable');
     my $before = PVE::Escrow::State::get('vault');
     look();
-    is_deeply(PVE::Escrow::State::get('vault'), $before, 'a server that is down changes nothing');
+    is_deeply(PVE::Escrow::State::get('vault'), $before,
+        'a server that is down changes nothing');
     like(task_log(), qr/Connection refused/, 'but is named');
 };
 
@@ -328,21 +349,25 @@ subtest 'who may' => sub {
     my $prove = sub ($user, %param) {
         return error_of(sub { call($user, 'POST', 'vault/escrow/prove', \%param) });
     };
-    SKIP: {
+SKIP: {
         skip 'the real modules read user.cfg through pmxcfs', 5 if !is_double();
         like($prove->('audit@pve'), qr/Permission check failed/, 'an auditor does not prove');
         is($prove->('admin@pve'), 'it went through', 'who may allocate does');
-        like($prove->('admin@pve', code => $seal->{code}), qr/only root\@pam/, 'but makes no drill');
+        like($prove->('admin@pve', code => $seal->{code}), qr/only root\@pam/,
+            'but makes no drill');
         ok(
-            !exists call('audit@pve', 'GET', 'vault/escrow/coverage')->{keys}->[0]->{fingerprint},
+            !exists call('audit@pve', 'GET', 'vault/escrow/coverage')->{keys}->[0]
+                ->{fingerprint},
             'an auditor sees counts'
         );
         ok(
-            exists call('admin@pve', 'GET', 'vault/escrow/coverage')->{keys}->[0]->{fingerprint},
+            exists call('admin@pve', 'GET', 'vault/escrow/coverage')->{keys}->[0]
+                ->{fingerprint},
             'who may allocate sees which keys'
         );
     }
-    like(error_of(sub { as_root('POST', 'local/escrow/prove') }), qr/only those of type 'pbs'/, 'another type');
+    like(error_of(sub { as_root('POST', 'local/escrow/prove') }), qr/only those of type 'pbs'/,
+        'another type');
 };
 
 subtest 'no secret in argument, environment or file' => sub {
@@ -353,8 +378,16 @@ subtest 'no secret in argument, environment or file' => sub {
     my $log = slurp('/run/client/log');
     cmp_ok(length($log), '>', 1000, 'the client ran');
     unlike($log, qr/\Q$raw\E|$SECRET|\Q$seal->{code}\E/, 'not for the client');
-    ok((grep { grep { m/memfd:/ } values $_->{files}->%* } calls()), 'but in memory');
-    for my $file (map { m/^(.*)$/ } glob('/var/log/pve/tasks/* /var/log/pve/tasks/*/* /etc/pve/priv/escrow/state/*')) {
+    ok(
+        (
+            grep {
+                grep { m/memfd:/ } values $_->{files}->%*
+            } calls()
+        ),
+        'but in memory'
+    );
+    for my $file (map { m/^(.*)$/ }
+        glob('/var/log/pve/tasks/* /var/log/pve/tasks/*/* /etc/pve/priv/escrow/state/*')) {
         next if !-f $file;
         unlike(slurp($file), qr/\Q$raw\E|$SECRET|\Q$seal->{code}\E/, "not in $file");
     }

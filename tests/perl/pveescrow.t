@@ -88,7 +88,8 @@ ok(!glob('/etc/pve/priv/escrow/*.json'), 'and makes nothing');
 my $id = sealed();
 my $words = slurp('/run/code');
 is((stat('/run/code'))[2] & oct(7777), oct(600), 'the code is for root only');
-like(pveescrow(qw(status backup1))->{out}, qr/^backup1: warning, sealed\n.*^$id\s+active/ms, 'sealed');
+like(pveescrow(qw(status backup1))->{out}, qr/^backup1: warning, sealed\n.*^$id\s+active/ms,
+    'sealed');
 like(
     pveescrow(qw(verify backup1 --code-file /run/code))->{out}, qr/^the code opens seal $id /,
     'verify'
@@ -114,7 +115,8 @@ like($shown->{out}, qr/still pending.*--replace (\S+)/s, 'given up: it says how 
 # lost, and back
 unlink($FILE);
 like(
-    pveescrow('status')->{out}, qr/^backup1\s+critical\s+missing-key .*pveescrow recover backup1$/m,
+    pveescrow('status')->{out},
+    qr/^backup1\s+critical\s+missing-key .*pveescrow recover backup1$/m,
     'missing'
 );
 my $bad = pveescrow(qw(recover backup1 --code-file /run/nothing));
@@ -197,23 +199,34 @@ spew('/etc/pve/priv/storage/backup1.pw', "the-secret-of-the-server\n");
 unlink('/run/code');
 sealed();
 my $coverage = pveescrow(qw(coverage backup1));
-like($coverage->{out}, qr/^8 snapshots as of .*; 1 need no key, 2 are encrypted without/m, 'coverage');
+like($coverage->{out}, qr/^8 snapshots as of .*; 1 need no key, 2 are encrypted without/m,
+    'coverage');
 like($coverage->{out}, qr/^sealed\s+6\s.*\Q$LIVE_FP\E$/m, 'which key is needed, and is sealed');
 like($coverage->{out}, qr/^missing\s+1\s.*\Q$OTHER_SHORT\E/m, 'which is missing');
 my $proof = pveescrow(qw(prove backup1 --sample 1));
 is($proof->{code}, 0, 'a proof');
-like($proof->{out}, qr{^vm/200/2024-06-05T17:00:00Z: valid, 2 files, \d+ bytes decrypted$}m, 'what was opened');
-like($proof->{out}, qr/^the record of its seals is as it was when a code was typed back last\.$/m, 'it is one of the seal too');
-my $drill = pveescrow(qw(prove backup1 --code-file /run/code --snapshot ct/100/2024-06-06T16:00:00Z --full));
+like($proof->{out}, qr{^vm/200/2024-06-05T17:00:00Z: valid, 2 files, \d+ bytes decrypted$}m,
+    'what was opened');
+like($proof->{out}, qr/^the record of its seals is as it was when a code was typed back last\.$/m,
+    'it is one of the seal too');
+my $drill = pveescrow(
+    qw(prove backup1 --code-file /run/code --snapshot ct/100/2024-06-06T16:00:00Z --full));
 is($drill->{code}, 0, 'a drill');
 like($drill->{out}, qr/^control wrong-code: refused: /m, 'with its controls');
-like($drill->{out}, qr/^drill of key \Q$SHORT\E: valid: 1 snapshot, 296004 bytes decrypted$/m, 'and its result');
+like($drill->{out}, qr/^drill of key \Q$SHORT\E: valid: 1 snapshot, 296004 bytes decrypted$/m,
+    'and its result');
 like(
-    on_terminal(join("\n", split(m/\s+/, slurp('/run/code')), '', ''), qw(prove backup1 --drill --sample 1))->{out},
-    qr/drill of key .* valid/, 'words by hand'
+    on_terminal(
+        join("\n", split(m/\s+/, slurp('/run/code')), '', ''),
+        qw(prove backup1 --drill --sample 1)
+    )->{out},
+    qr/drill of key .* valid/,
+    'words by hand'
 );
-is(pveescrow(qw(prove backup1 --snapshot ct/100/2020-01-01T00:00:00Z))->{code}, 1, 'a snapshot that is not there proves nothing');
-like(pveescrow(qw(status backup1))->{out}, qr/^  last drill:  .*valid: 4 snapshots/m, 'status has the last drill');
+is(pveescrow(qw(prove backup1 --snapshot ct/100/2020-01-01T00:00:00Z))->{code}, 1,
+    'a snapshot that is not there proves nothing');
+like(pveescrow(qw(status backup1))->{out}, qr/^  last drill:  .*valid: 4 snapshots/m,
+    'status has the last drill');
 spew('/run/client/restore', 'unreachable');
 my $down = pveescrow(qw(prove backup1));
 is($down->{code}, 1, 'a server that is down');
@@ -222,7 +235,9 @@ unlink('/run/client/restore');
 
 my $check = pveescrow('check');
 is($check->{code}, 2, 'check: a key that snapshots need is nowhere');
-like($check->{out}, qr/^critical\s+backup1: 1 snapshots need key \Q$OTHER_SHORT\E.*pveescrow import FILE$/m, 'which, and what to do');
+like($check->{out},
+    qr/^critical\s+backup1: 1 snapshot needs key \Q$OTHER_SHORT\E.*pveescrow import FILE$/m,
+    'which, and what to do');
 my $scheduled = pveescrow(qw(check --scheduled --output-format json));
 is($scheduled->{code}, 2, 'as the timer does it');
 like($scheduled->{out}, qr/"level" ?: ?"critical"/, 'as JSON');

@@ -519,7 +519,8 @@ __PACKAGE__->register_method({
             optional => 1,
         },
         snapshot => {
-            description => 'Only this one, as in ct/100/2024-06-05T16:00:00Z; may be given again.',
+            description =>
+                'Only this one, as in ct/100/2024-06-05T16:00:00Z; may be given again.',
             type => 'array',
             items => { type => 'string' },
             optional => 1,
@@ -580,7 +581,8 @@ __PACKAGE__->register_method({
         . ' was repaired. Exits with 0 if all is good, 1 if something is to be done, 2 if backups would be lost.',
     parameters => parameters(
         scheduled => {
-            description => 'Leave what is for the whole cluster to a node that has done it of late.',
+            description =>
+                'Leave what is for the whole cluster to a node that has done it of late.',
             type => 'boolean',
             optional => 1,
         },
@@ -796,8 +798,7 @@ my sub printer (@columns) {
         binmode(STDOUT, ':encoding(UTF-8)');
         my $flat = sub ($row) {
             return {
-                map { $_ => ref($row->{$_}) ? join(',', $row->{$_}->@*) : $row->{$_} }
-                    keys %$row
+                map { $_ => ref($row->{$_}) ? join(',', $row->{$_}->@*) : $row->{$_} } @columns
             };
         };
         table([map { $flat->($_) } @$data], @columns);
@@ -810,10 +811,12 @@ sub print_coverage ($data, $schema, $options) {
         if ($options->{'output-format'} // 'text') ne 'text';
     say 'nobody has looked yet' if !defined($data->{time});
     return if !defined($data->{time});
-    say "$data->{snapshots} snapshots as of " . day($data->{time}) . "; $data->{plain} need no key, "
+    say "$data->{snapshots} snapshots as of "
+        . day($data->{time})
+        . "; $data->{plain} need no key, "
         . "$data->{'without-rsa'} are encrypted without a copy of the key for a master key";
     table(
-        [map { { %$_, newest => day($_->{newest}) } } $data->{keys}->@*],
+        [map { +{ $_->%*, newest => day($_->{newest}) } } $data->{keys}->@*],
         qw(state snapshots newest fingerprint),
     );
     return;
@@ -839,13 +842,15 @@ sub print_status ($data, $schema, $options) {
     binmode(STDOUT, ':encoding(UTF-8)');
     say "$data->{storage}: " . coloured($data->{level}) . ", $data->{state}";
     say "  $data->{verdict}";
-    table(
-        [map { { %$_, level => "  $_->{level}" } } $data->{reasons}->@*], qw(level text next)
-    ) if $data->{reasons}->@*;
+    table([map { +{ $_->%*, level => "  $_->{level}" } } $data->{reasons}->@*], qw(level text next))
+        if $data->{reasons}->@*;
     say "  key file:    " . ($data->{live} // 'none');
     say "  storage.cfg: " . ($data->{configured} // 'none');
+
     for my $kind (grep { $data->{$_} } qw(drill proof)) {
-        say "  last $kind:  " . day($data->{$kind}->{time}) . ", $data->{$kind}->{result}: $data->{$kind}->{text}";
+        say "  last $kind:  "
+            . day($data->{$kind}->{time})
+            . ", $data->{$kind}->{result}: $data->{$kind}->{text}";
     }
     say "  copy:        $_->{storage}, $_->{result}: $_->{text}" for $data->{copies}->@*;
     say "  master key:  $_->{where}, SHA-256 $_->{sha256}" for $data->{'master-keys'}->@*;

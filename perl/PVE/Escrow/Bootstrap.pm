@@ -170,7 +170,7 @@ my sub opened ($found, $code, $said) {
     for my $kit (sort { $a->{kit}->{created} cmp $b->{kit}->{created} } @genuine) {
         $newest{ place($kit) } = $kit;
     }
-    return ($key, map { $newest{$_} } sort keys %newest);
+    return ($key, sort { $b->{kit}->{created} cmp $a->{kit}->{created} } values %newest);
 }
 
 my sub elsewhere ($typed, $connection) {
@@ -275,7 +275,7 @@ my sub install ($typed, $secret, $kit, $code, $said) {
 }
 
 sub recover ($typed, $secret, $found, $code) {
-    my (@said, @storages);
+    my (@said, @storages, %seen);
     my ($key, @kits) = opened($found, $code, \@said);
     push @said, 'The words open key ' . PVE::Escrow::Records::short($key->{fingerprint}) . '.';
     for my $kit (@kits) {
@@ -291,6 +291,8 @@ sub recover ($typed, $secret, $found, $code) {
             leave_alone($kit, $why, \@said);
             next;
         }
+        # of one that was moved within the server, the way that was used last
+        next if $seen{ $kit->{storage} }++;
         my $row = eval { install($typed, $secret, $kit, $code, \@said) };
         push @said, "storage '$kit->{storage}': $@" =~ s/\s+\z//r if $@;
         push @storages, $row if $row;

@@ -174,15 +174,15 @@ my sub storages ($config) {
         sub ($storeid) { return look_at($storeid, $ids->{$storeid}, $config) },
         sub ($storeid, $found) {
             $errors{$storeid} = $found->{error} if defined($found->{error});
-            $members{$storeid} = {
-                map { $found->{$_} ? ($_ => $found->{$_}) : () } qw(coverage proof)
-            };
+            $members{$storeid} =
+                { map { $found->{$_} ? ($_ => $found->{$_}) : () } qw(coverage proof) };
             print $found->{said} =~ s/^/$storeid: /gmr if defined($found->{said});
             my $count = ($found->{coverage} // {})->{snapshots};
             say "$storeid: " . ($found->{error} // "$count snapshots");
         },
     );
-    PVE::Escrow::State::set_all({ map { $members{$_}->%* ? ($_ => $members{$_}) : () } keys %members });
+    PVE::Escrow::State::set_all(
+        { map { $members{$_}->%* ? ($_ => $members{$_}) : () } keys %members });
     for my $storeid (sort grep { $members{$_}->{proof} } keys %members) {
         PVE::Escrow::Prove::leave_evidence($storeid, 'proof', $members{$storeid}->{proof});
     }
@@ -210,15 +210,14 @@ my sub problems ($errors) {
             $problems{$id} = { %$reason, id => $id, text => $text };
         }
         $problems{"$storeid: server"} = {
-            id => "$storeid: server", level => 'warning', next => "pvesm status --storage $storeid",
+            id => "$storeid: server", level => 'warning',
+            next => "pvesm status --storage $storeid",
             text => "$storeid: $errors->{$storeid}",
         } if defined($errors->{$storeid});
     }
     # the others are reasons of each storage already
-    for my $row (
-        grep { $_->{result} ne 'ok' && $_->{check} !~ m/^(?:node .*|evidence)$/ }
-        PVE::Escrow::Doctor::run()->@*
-    ) {
+    for my $row (grep { $_->{result} ne 'ok' && $_->{check} !~ m/^(?:node .*|evidence)$/ }
+        PVE::Escrow::Doctor::run()->@*) {
         my $id = "doctor: $row->{check}: $row->{text}";
         $problems{$id} = {
             id => $id, level => $row->{result} eq 'error' ? 'warning' : 'notice',
@@ -229,16 +228,15 @@ my sub problems ($errors) {
 }
 
 my sub by_rank ($problems) {
-    return [
-        sort { $RANK->{ $a->{level} } <=> $RANK->{ $b->{level} } || $a->{id} cmp $b->{id} }
-            values %$problems
-    ];
+    return [sort { $RANK->{ $a->{level} } <=> $RANK->{ $b->{level} } || $a->{id} cmp $b->{id} }
+            values %$problems];
 }
 
 my sub compare ($problems) {
     my $before = read_json($NOTIFIED)->{problems} // {};
     my %worse = map { $_ => $problems->{$_} } grep {
-        !$before->{$_} || $RANK->{ $problems->{$_}->{level} } < $RANK->{ $before->{$_}->{level} }
+              !$before->{$_}
+            || $RANK->{ $problems->{$_}->{level} } < $RANK->{ $before->{$_}->{level} }
     } keys %$problems;
     my %repaired = map { $_ => $before->{$_} } grep { !$problems->{$_} } keys %$before;
     return (by_rank(\%worse), by_rank(\%repaired));
@@ -252,14 +250,13 @@ my sub severity ($worse) {
 my sub notify ($worse, $repaired, $problems) {
     return if !@$worse && !@$repaired;
     require PVE::Notify;
-    my $head = PVE::Escrow::Evidence::head();
     my $data = {
         worse => $worse,
         repaired => $repaired,
         open => scalar(keys %$problems),
         summary => @$worse ? $worse->[0]->{text} : "repaired: $repaired->[0]->{text}",
         node => PVE::INotify::nodename(),
-        evidence => $head ? "$head->{node} $head->{count} $head->{hash}" : 'none',
+        evidence => PVE::Escrow::Evidence::head_text(),
     };
     my $fields = { type => 'pve-escrow', hostname => PVE::INotify::nodename() };
     PVE::Notify->can(severity($worse))->('pve-escrow-check', $data, $fields);
@@ -270,8 +267,8 @@ my sub notify ($worse, $repaired, $problems) {
 my sub leave_evidence ($worse) {
     for my $problem (@$worse) {
         my $event =
-              $problem->{id} =~ m/^guard-/ ? 'guard missing'
-            : $problem->{id} =~ m/: master-key-/ ? 'master key changed'
+              $problem->{id} =~ m/^guard-/ ? 'guard-missing'
+            : $problem->{id} =~ m/: master-key-/ ? 'master-key-changed'
             : next;
         PVE::Escrow::Evidence::add($event, text => $problem->{text}, result => $problem->{level});
     }
@@ -279,7 +276,7 @@ my sub leave_evidence ($worse) {
 }
 
 # Told before it is remembered: twice is better than never.
-my sub tell ($problems) {
+my sub tell_all ($problems) {
     my ($worse, $repaired) = compare($problems);
     leave_evidence($worse);
     eval { notify($worse, $repaired, $problems); 1 } or warn "cannot notify: $@";
@@ -287,24 +284,33 @@ my sub tell ($problems) {
     return ($worse, $repaired);
 }
 
+# what is wrong with the evidence of this node
 my sub of_this_node () {
     say for PVE::Escrow::Records::reconcile();
-    eval { PVE::Escrow::Evidence::anchor(); 1 } or warn "evidence is not anchored: $@";
     my $chain = PVE::Escrow::Evidence::verify();
     say "evidence of this node: $chain->{result}, $chain->{lines} lines";
     say "  $_" for $chain->{findings}->@*;
-    return;
+    eval { PVE::Escrow::Evidence::anchor(); 1 } or warn "evidence is not anchored: $@";
+    return if $chain->{result} eq 'ok';
+    my $node = PVE::INotify::nodename();
+    return {
+        id => "evidence of $node",
+        level => 'warning',
+        text => "The evidence of node $node was cut or rewritten: $chain->{findings}->[0]",
+        next => 'pveescrow evidence --verify',
+    };
 }
 
 sub run ($options) {
-    of_this_node();
+    my $damaged = of_this_node();
     my $config = PVE::Escrow::Config::get();
     my $is_mine = claim($options->{scheduled});
     say 'Another node has looked at the storages of late.' if !$is_mine;
     my $errors = $is_mine ? storages($config) : {};
     copies() if $is_mine;
     my ($rows, $problems) = problems($errors);
-    my ($worse, $repaired) = $is_mine ? tell($problems) : ([], []);
+    $problems->{ $damaged->{id} } = $damaged if $damaged;
+    my ($worse, $repaired) = $is_mine ? tell_all($problems) : ([], []);
     PVE::Escrow::Metrics::write($rows);
     release() if $is_mine;
     my $sorted = by_rank($problems);

@@ -25,7 +25,7 @@ of a node can read those of all processes, and C<pvesh> hands its own on to othe
 
 The parameters C<code> and C<code-file>, for a method.
 
-=item given($param)
+=item is_given($param)
 
 Is there a code, in either of them?
 
@@ -84,7 +84,7 @@ my sub refuse_argument () {
     return;
 }
 
-sub given ($param) {
+sub is_given ($param) {
     return defined($param->{code}) || defined($param->{'code-file'});
 }
 

@@ -38,7 +38,8 @@ my $FILE = '/etc/pve/escrow.cfg';
 
 my sub days ($description, $default) {
     return {
-        description => $description, type => 'integer', minimum => 1, maximum => 3650, optional => 1,
+        description => $description, type => 'integer', minimum => 1, maximum => 3650,
+        optional => 1,
         default => $default,
     };
 }
@@ -79,10 +80,12 @@ my $SCHEMA = {
             format => 'pve-storage-id-list',
             optional => 1,
         },
-        'copy-days' => days('A copy of a kit that was not checked for so long counts no more.', 2),
+        'copy-days' =>
+            days('A copy of a kit that was not checked for so long counts no more.', 2),
         'drill-days' => days('A drill should not be older than this.', 180),
         'proof-days' => days(
-            'A proof should not be older than this: the daily check makes a new one in good time.', 7,
+            'A proof should not be older than this: the daily check makes a new one in good time.',
+            7,
         ),
         operators => {
             description =>

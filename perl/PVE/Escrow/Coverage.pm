@@ -143,7 +143,10 @@ sub states () {
 
 sub cached ($storeid, $states = states()) {
     my $coverage = PVE::Escrow::State::get($storeid)->{coverage} // return {};
-    my @keys = map { { %$_, state => $states->($_->{fingerprint}) } } $coverage->{keys}->@*;
+    my @keys = map {
+        my $key = $_;
+        +{ %$key, state => $states->($key->{fingerprint}) }
+    } $coverage->{keys}->@*;
     return { %$coverage, age => time() - $coverage->{time}, keys => \@keys };
 }
 

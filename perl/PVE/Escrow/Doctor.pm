@@ -132,7 +132,8 @@ my sub kept () {
 my sub host_backups () {
     my $node = PVE::INotify::nodename();
     my @storages = grep {
-        grep { $_ eq $node } (PVE::Escrow::Coverage::cached($_)->{'plain-hosts'} // [])->@*
+        grep { $_ eq $node }
+            (PVE::Escrow::Coverage::cached($_)->{'plain-hosts'} // [])->@*
     } PVE::Escrow::Storage::ids();
     return row('host backups', 'ok', 'no unencrypted ones of this node are known') if !@storages;
     return row(
@@ -154,7 +155,8 @@ my sub evidence () {
 sub run () {
     my @rows;
     for my $check (
-        \&library, \&quorum, \&nodes, \&copies, \&default_keys, \&kept, \&host_backups, \&evidence,
+        \&library, \&quorum, \&nodes, \&copies, \&default_keys, \&kept, \&host_backups,
+        \&evidence,
     ) {
         eval { push @rows, $check->(); 1 } or push @rows, row('doctor', 'error', $@ =~ s/\s+\z//r);
     }

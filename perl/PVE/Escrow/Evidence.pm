@@ -75,6 +75,10 @@ Why evidence can't be written, or could not and nothing was written since; else 
 
 The last whole line: C<chain>, C<count>, C<hash>, C<node>; C<undef> if there is none. Reads the end of the file only.
 
+=item head_text()
+
+The head as notifications have it, C<CHAIN COUNT HASH>; C<none> if there is none.
+
 =item events($limit)
 
 The last events, newest first: C<time> in seconds since 1970, C<node>, C<user>, C<event>, C<result>, C<line>, the number, and
@@ -91,7 +95,7 @@ What is noted down there: C<chain>, C<count>, C<hash>, C<time>, C<node>, and C<f
 
 =item read_anchors($text, $from)
 
-The anchors in the content of a kit or a copy, or in lines of the system log. Dies if there is none.
+The anchors in the content of a kit or a copy, in lines of the system log, or in a notification. Dies if there is none.
 
 =item verify(@more)
 
@@ -389,6 +393,11 @@ my sub hindrance () {
     return;
 }
 
+sub head_text () {
+    my $head = head();
+    return $head ? join(' ', $head->@{qw(chain count hash)}) : 'none';
+}
+
 sub trouble () {
     local ($@, $!);
     my @unwritten = unwritten();
@@ -491,12 +500,13 @@ sub anchor () {
 sub read_anchors ($text, $from) {
     my $document = decode($text);
     my @claimed = $document ? $document->{evidence} : ();
-    while (!$document && $text =~ m/\bevidence ($CHAIN) ($NUMBER) ($HASH)\b/g) {
+    while (!$document && $text =~ m/\bevidence:? ($CHAIN) ($NUMBER) ($HASH)\b/gi) {
         push @claimed, { chain => $1, count => $2, hash => $3 };
     }
     my @anchors = map { check_anchor($_, $from) } @claimed;
     return @anchors if @anchors;
-    die "$from has no evidence in it: it is no kit or copy, nor lines of the system log\n";
+    die
+        "$from has no evidence in it: it is no kit or copy, and has no line of the system log or of a notification\n";
 }
 
 sub verify (@more) {

@@ -49,7 +49,8 @@ sub get ($path, $max) {
     }
     die "$path is not a regular file\n" if !S_ISREG((stat($fh))[2]);
     my $bytes = '';
-    while (my $read = sysread($fh, $bytes, 65536, length($bytes)) // die "cannot read $path: $!\n") {
+    while (my $read = sysread($fh, $bytes, 65536, length($bytes)) // die "cannot read $path: $!\n")
+    {
         die "$path is larger than $max bytes\n" if length($bytes) > $max;
     }
     return $bytes;

@@ -19,7 +19,8 @@ PVE::Escrow::Keys - all keys that this cluster knows of, with or without a stora
 =item all()
 
 One row a key: those of storages, those that are kept, those that there is a record of. C<state> is C<live>, or
-C<orphaned> if no storage has it; C<storages>, C<seals>, how many are active, and C<kept>, names of kept files.
+C<orphaned> if no storage has it; C<storages>, C<seals>, how many are active, C<pending>, the id of one that
+waits to be confirmed, and C<kept>, names of kept files.
 
 =item of_storage($storeid, $scfg)
 
@@ -65,9 +66,14 @@ sub storages_of ($fingerprint) {
     return map { $live->{$_}->@* } grep { index($_, lc($fingerprint)) == 0 } sort keys %$live;
 }
 
-my sub active_seals ($fingerprint) {
-    my $record = eval { PVE::Escrow::Records::get($fingerprint) };
-    return $record ? scalar(PVE::Escrow::Seal::active($record)) : 0;
+my sub add_seals ($row) {
+    $row->{seals} = 0;
+    return if !defined($row->{fingerprint});
+    my $record = eval { PVE::Escrow::Records::get($row->{fingerprint}) } or return;
+    $row->{seals} = scalar(PVE::Escrow::Seal::active($record));
+    my ($pending) = PVE::Escrow::Seal::pending($record);
+    $row->{pending} = $pending->{id} if $pending;
+    return;
 }
 
 sub all () {
@@ -92,7 +98,7 @@ sub all () {
     }
     for my $row (values %rows, @nameless) {
         $row->{state} = $row->{storages}->@* ? 'live' : 'orphaned';
-        $row->{seals} = defined($row->{fingerprint}) ? active_seals($row->{fingerprint}) : 0;
+        add_seals($row);
     }
     return [(map { $rows{$_} } sort keys %rows), @nameless];
 }

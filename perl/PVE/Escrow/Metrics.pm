@@ -82,7 +82,8 @@ sub write ($rows) { ## no critic (ProhibitBuiltinHomonyms)
     my $text = '';
     for my $name (sort keys %by_name) {
         $text .= "# HELP $name $HELP->{$name}\n# TYPE $name gauge\n";
-        $text .= $name . (length($_->[1]) ? "{$_->[1]}" : '') . " $_->[2]\n" for $by_name{$name}->@*;
+        $text .= $name . (length($_->[1]) ? "{$_->[1]}" : '') . " $_->[2]\n"
+            for $by_name{$name}->@*;
     }
     my $file = PVE::Escrow::File::run_directory() . '/metrics.prom';
     PVE::Escrow::File::put($file, $text);

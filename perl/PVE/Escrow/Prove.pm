@@ -96,7 +96,8 @@ my sub direct ($directory, $scfg, $order) {
     for my $snapshot ($report->{snapshots}->@*) {
         say "$snapshot->{snapshot}: $snapshot->{result}"
             . (defined($snapshot->{reason}) ? ": $snapshot->{reason}" : '');
-        say "  $_->{what}" for $snapshot->{damages}->@*, map { $_->{damages}->@* } $snapshot->{files}->@*;
+        say "  $_->{what}"
+            for $snapshot->{damages}->@*, map { $_->{damages}->@* } $snapshot->{files}->@*;
     }
     return $report;
 }
@@ -114,7 +115,8 @@ my sub first_trouble ($report) {
     my ($control) = grep { !$_->{refused} } values(($report->{controls} // {})->%*);
     return "a control failed: $control->{text}" if $control;
     my ($skipped) = grep { $_->{result} eq 'skipped' } $report->{snapshots}->@*;
-    return "no snapshot of this key was found; $skipped->{snapshot}: $skipped->{reason}" if $skipped;
+    return "no snapshot of this key was found; $skipped->{snapshot}: $skipped->{reason}"
+        if $skipped;
     return 'there is no snapshot';
 }
 
@@ -132,7 +134,8 @@ my sub judge ($report, $error, $order) {
         fingerprint => $order->{fingerprint},
         defined($order->{upid}) ? (upid => $order->{upid}) : (),
     };
-    return { %$result, result => 'unknown', text => $error =~ s/\s+\z//r, snapshots => 0, bytes => 0 }
+    return { %$result, result => 'unknown', text => $error =~ s/\s+\z//r, snapshots => 0,
+        bytes => 0 }
         if !$report;
     return {
         %$result,
@@ -175,7 +178,8 @@ my sub of_seal ($order) {
     return 'the record of its seals is as it was when a code was typed back last' if $is eq 'valid';
     return 'the record of its seals carries no MAC, so it is not known to be as it was confirmed'
         if $is eq 'unsigned';
-    return 'THE RECORD OF ITS SEALS WAS CHANGED by somebody without the key: try the words (pveescrow verify)';
+    return
+        'THE RECORD OF ITS SEALS WAS CHANGED by somebody without the key: try the words (pveescrow verify)';
 }
 
 sub prove ($storeid, $scfg, $order) {
@@ -188,13 +192,18 @@ sub prove ($storeid, $scfg, $order) {
     };
     my $error = $@;
     die "stopped on request: nothing was remembered\n"
-        if !$report && $error =~ m/stopped on request|received interrupt/ || $report && $report->{cancelled};
+        if !$report && $error =~ m/stopped on request|received interrupt/
+        || $report && $report->{cancelled};
     my $result = judge($report, $error, $order);
     for my $name (sort keys(($result->{controls} // {})->%*)) {
         my $control = $result->{controls}->{$name};
-        say "control $name: " . ($control->{refused} ? 'refused' : 'NOT REFUSED') . ": $control->{text}";
+        say "control $name: "
+            . ($control->{refused} ? 'refused' : 'NOT REFUSED')
+            . ": $control->{text}";
     }
-    say "$kind of key " . PVE::Escrow::Records::short($result->{fingerprint}) . ": $result->{result}: $result->{text}";
+    say "$kind of key "
+        . PVE::Escrow::Records::short($result->{fingerprint})
+        . ": $result->{result}: $result->{text}";
     if ($kind eq 'proof') {
         $result->{seal} = of_seal($order);
         say "$result->{seal}.";

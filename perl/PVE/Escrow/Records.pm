@@ -146,7 +146,8 @@ my sub check ($record, $name) {
     return 'not an object' if ref($record) ne 'HASH';
     my $version = $record->{version} // '';
     return 'no version' if $version !~ m/^[0-9]+$/;
-    return "version $version is later than this program's, $VERSION: upgrade pve-escrow on this node"
+    return
+        "version $version is later than this program's, $VERSION: upgrade pve-escrow on this node"
         if $version > $VERSION;
     my $claimed = eval { name($record->{fingerprint} // '') } // '';
     return "it claims to be of another key, " . ($claimed || 'an unknown one') if $claimed ne $name;
@@ -231,7 +232,8 @@ sub change ($fingerprint, $code) {
     return locked(sub {
         my $present = eval { get($name) };
         for my $directory ($DIRECTORY, $COPIES) {
-            eval { read_record($directory, $name); 1 } or set_aside("$directory/$name.json", $@);
+            eval { read_record($directory, $name); 1 }
+                or set_aside("$directory/$name.json", $@);
         }
         my $record = $present // {
             version => $VERSION,

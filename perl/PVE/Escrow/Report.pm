@@ -48,9 +48,6 @@ my $CLASS = {
         qw(missing-key unusable mismatch missing invalid damaged error critical)),
 };
 
-my $LEVEL =
-    { unencrypted => 'none', sealed => 'good', pending => 'warning', unsealed => 'critical' };
-
 my $STYLE = <<'END';
 body { font: 15px/1.45 system-ui, sans-serif; color: #1a1a1a; background: #fff; max-width: 75em; margin: 2em auto;
   padding: 0 1em }
@@ -125,35 +122,30 @@ my sub section ($title, $code) {
     return '<section><h2>' . escape($title) . "</h2>\n$content</section>\n";
 }
 
-my sub has_key ($storeid) {
-    return PVE::Escrow::Storage::is_there(PVE::Escrow::Storage::key_file($storeid))
-        || PVE::Escrow::Storage::config($storeid)->{'encryption-key'};
+# as the panel shows them
+my sub statuses () {
+    return
+        map { PVE::Escrow::Status::get($_, PVE::Escrow::Storage::config($_)) }
+        PVE::Escrow::Storage::ids();
 }
 
-# storage => what was measured of it; nothing if it never was
-my sub states () {
-    my $can_tell = eval { require PVE::Escrow::State; 1 };
-    return {
-        map { $_ => ($can_tell ? PVE::Escrow::State::get($_) : undef) // {} }
-        grep { has_key($_) } PVE::Escrow::Storage::ids()
-    };
+my sub with_key () {
+    return grep { $_->{state} ne 'unencrypted' } statuses();
+}
+
+my sub verdict ($status) {
+    my $verdict = $status->{verdict};
+    my @reasons = grep { $_ ne $verdict } map { $_->{text} } $status->{reasons}->@*;
+    return \join('<br>', map { escape($_) } $verdict, @reasons);
 }
 
 my sub storages () {
     return table(
         [qw(Storage Level State Verdict Key)],
-        map {
-            my $status = $_;
-            my $key = $status->{live} // $status->{configured};
-            [
-                $status->{storage},
-                word($status->{level} // $LEVEL->{ $status->{state} } // 'critical'),
-                word($status->{state}),
-                $status->{verdict} // $status->{text},
-                short($key),
-            ]
-        } map { PVE::Escrow::Status::get($_, PVE::Escrow::Storage::config($_)) }
-            PVE::Escrow::Storage::ids(),
+        map { [
+            $_->{storage}, word($_->{level}), word($_->{state}), verdict($_),
+            short($_->{live} // $_->{configured}),
+        ] } statuses(),
     );
 }
 
@@ -201,11 +193,12 @@ my sub seals ($keys) {
     );
 }
 
-my sub proofs ($states) {
+my sub proofs () {
     my @rows;
-    for my $storeid (sort keys %$states) {
+    for my $status (with_key()) {
+        my $storeid = $status->{storage};
         for my $kind (qw(drill proof)) {
-            my $done = $states->{$storeid}->{$kind};
+            my $done = $status->{$kind};
             my $key = $done ? $done->{fingerprint} : undef;
             push @rows, $done
                 ? [
@@ -245,19 +238,18 @@ my sub coverage_of ($storeid, $coverage) {
         );
 }
 
-my sub coverage ($states) {
-    return join('', map { coverage_of($_, $states->{$_}->{coverage}) } sort keys %$states)
+my sub coverage () {
+    return join('', map { coverage_of($_->{storage}, $_->{coverage}) } with_key())
         || paragraph('None.');
 }
 
-my sub copies ($states) {
+my sub copies () {
     my @rows;
-    for my $storeid (sort keys %$states) {
-        my $copies = $states->{$storeid}->{copies};
+    for my $status (with_key()) {
         push @rows, map { [
-            $storeid, $_->{storage}, word($_->{result}), $_->{outside} ? 'yes' : 'no',
+            $status->{storage}, $_->{storage}, word($_->{result}), $_->{outside} ? 'yes' : 'no',
             at_time($_->{time}), $_->{text},
-        ] } ref($copies) eq 'ARRAY' ? @$copies : ();
+        ] } $status->{copies}->@*;
     }
     return table(
         ['Of storage', 'Copy on', 'Result', 'Outside this cluster', 'Last try', 'Text'],
@@ -324,9 +316,9 @@ sub html (@anchors) {
         . section('Storages', \&storages)
         . section('Keys', sub { keys_table(PVE::Escrow::Keys::all()) })
         . section('Seals', sub { seals(PVE::Escrow::Keys::all()) })
-        . section('Drills and proofs', sub { proofs(states()) })
-        . section('Coverage and plaintext snapshots', sub { coverage(states()) })
-        . section('Copies', sub { copies(states()) })
+        . section('Drills and proofs', \&proofs)
+        . section('Coverage and plaintext snapshots', \&coverage)
+        . section('Copies', \&copies)
         . section('Evidence', sub { chain(@anchors) })
         . section("The last $EVENTS events", \&events)
         . "</body>\n</html>\n";

@@ -127,8 +127,9 @@ sub authenticity ($record, $keyfile) {
     return 'unsigned' if !defined($record->{mac});
     my $text = JSON->new->encode($record);
     return 'valid'
-        if
-        eval { PVE::RS::Escrow::authenticate({ kind => 'record', keyfile => $keyfile, text => $text }) };
+        if eval {
+            PVE::RS::Escrow::authenticate({ kind => 'record', keyfile => $keyfile, text => $text });
+        };
     return 'changed';
 }
 

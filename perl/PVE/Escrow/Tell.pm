@@ -154,9 +154,9 @@ my sub notify ($event, $text) {
     local $@;
     eval {
         my ($node) = (POSIX::uname())[1] =~ m/^([^.]+)/;
-        my $head = PVE::Escrow::Evidence::head();
-        my $evidence = $head ? "$head->{node} $head->{count} $head->{hash}" : 'none';
-        my $data = { %$event, text => $text, node => $node, evidence => $evidence };
+        my %more =
+            (text => $text, node => $node, evidence => PVE::Escrow::Evidence::head_text());
+        my $data = { %$event, %more };
         my $fields = { type => 'pve-escrow', hostname => $node };
         $send->("pve-escrow-$event->{type}", $data, $fields);
     };

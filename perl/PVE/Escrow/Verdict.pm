@@ -69,16 +69,21 @@ my sub of_copies ($status, $state, $context) {
     my @copies = values(($state->{copies} // {})->%*);
     my @failed = grep { $_->{result} ne 'ok' } @copies;
     my @reasons = map {
-        reason("copy-$_->{storage}", 'warning', "copy on '$_->{storage}': $_->{text}", 'pveescrow copies')
+        reason("copy-$_->{storage}", 'warning', "copy on '$_->{storage}': $_->{text}",
+            'pveescrow copies')
     } sort { $a->{storage} cmp $b->{storage} } @failed;
     return @reasons
         if grep { $_->{result} eq 'ok' && $_->{outside} && $_->{time} >= $oldest } @copies;
     my $why =
-          (grep { $_->{result} eq 'ok' && $_->{outside} } @copies)
-        ? 'The last copy outside this cluster was checked ' . days($context->{now} - $oldest) . ' ago or more.'
+        (grep { $_->{result} eq 'ok' && $_->{outside} } @copies)
+        ? 'The last copy outside this cluster was checked '
+        . days($context->{now} - $oldest)
+        . ' ago or more.'
         : 'The kit lies on this cluster only: if that is lost, the words alone open nothing.';
     my $next =
-        defined($context->{config}->{copies} // $context->{config}->{publish}) ? 'pveescrow copies' : 'pveescrow config --copies STORAGE';
+        defined($context->{config}->{copies} // $context->{config}->{publish})
+        ? 'pveescrow copies'
+        : 'pveescrow config --copies STORAGE';
     return (@reasons, reason('no-copy', 'warning', $why, $next));
 }
 
@@ -113,7 +118,10 @@ my sub of_coverage ($status, $state, $context) {
     }
     for my $key (PVE::Escrow::Coverage::short_of_keys($coverage)) {
         my $short = PVE::Escrow::Records::short($key->{fingerprint});
-        my $needed = "$key->{snapshots} snapshots need key $short";
+        my $needed =
+            $key->{snapshots} == 1
+            ? "1 snapshot needs key $short"
+            : "$key->{snapshots} snapshots need key $short";
         push @reasons,
             $key->{state} eq 'missing'
             ? reason(
@@ -132,7 +140,8 @@ my sub of_proof ($status, $state, $context, $kind) {
     my $command = "pveescrow prove $storeid" . ($kind eq 'drill' ? ' --drill' : '');
     my $last = $state->{$kind};
     undef $last if $last && $last->{fingerprint} ne ($status->{live} // '');
-    return reason("no-$kind", 'notice', "There was no $kind with this key yet.", $command) if !$last;
+    return reason("no-$kind", 'notice', "There was no $kind with this key yet.", $command)
+        if !$last;
     return reason("bad-$kind", 'critical', "The last $kind found damage: $last->{text}", $command)
         if $last->{result} eq 'invalid';
     return reason("open-$kind", 'notice', "The last $kind could not tell: $last->{text}", $command)
@@ -154,11 +163,12 @@ my sub of_master_keys ($status) {
 }
 
 my sub of_cluster ($status, $state, $context) {
-    my @reasons = map {
-        reason("guard-$_->{check}", 'warning', "$_->{check} $_->{text}", 'pveescrow doctor')
-    } grep { $_->{result} eq 'error' } $context->{nodes}->@*;
+    my @reasons =
+        map { reason("guard-$_->{check}", 'warning', "$_->{check} $_->{text}", 'pveescrow doctor') }
+        grep { $_->{result} eq 'error' } $context->{nodes}->@*;
     push @reasons,
-        reason('evidence', 'critical', "Evidence can't be written: $context->{evidence}", 'pveescrow doctor')
+        reason('evidence', 'critical', "Evidence can't be written: $context->{evidence}",
+            'pveescrow doctor')
         if defined($context->{evidence});
     return @reasons;
 }

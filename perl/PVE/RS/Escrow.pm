@@ -84,6 +84,12 @@ Authenticates a kit or a record with its key. Returns its C<text> with the MAC.
 Checks the MAC, with the key of C<keyfile> or that of C<blob> and C<code>; returns the key's C<fingerprint>. Nothing in a
 kit but its blobs may be used before that.
 
+=item check_master_key({ pem => TEXT })
+
+Checks the public half of a master key, and wraps a trial as every backup does: RSA of at least 3,072 bits, as C<BEGIN PUBLIC
+KEY> and nothing else. Returns its C<bits>, and the SHA-256 of its DER form as C<sha256> and, with colons, C<fingerprint>.
+Dies of anything with which a backup would fail.
+
 =item prove({ datastore => DIRECTORY, keyfile => PATH, snapshots => [...], ... })
 
 Proves that a key opens what is in the directory of a datastore: the key of C<keyfile>, or that of C<blob> and C<code>.
@@ -190,12 +196,10 @@ my sub wrap ($name, $operation) {
 
 load();
 
-for my $name (
-    qw(
-    authenticate coverage create find fingerprint inspect install prove read_code remote_coverage remote_kits
-    remote_prove remote_publish remote_snapshots sign unwrap verify
-    )
-) {
+for my $name (qw(
+    authenticate check_master_key coverage create find fingerprint inspect install prove read_code
+    remote_coverage remote_kits remote_prove remote_publish remote_snapshots sign unwrap verify
+)) {
     no strict 'refs';
     no warnings qw(prototype redefine);
     my $operation = \&{"PVE::RS::Escrow::$name"};

@@ -28,6 +28,15 @@ pub enum Error {
         holds: String,
     },
 
+    /// The master key does not open this.
+    #[error("wrong master key for {what}: {why}")]
+    WrongMasterKey {
+        /// What was wrapped for a master key.
+        what: String,
+        /// How that shows, and whether it could be damage.
+        why: String,
+    },
+
     /// The passphrase does not open this key file.
     #[error("wrong passphrase for {what}{}", hint.as_ref().map(|h| format!(" (hint: {h})")).unwrap_or_default())]
     WrongPassphrase {

@@ -14,7 +14,7 @@ const MAX_MEMORY: u128 = 1 << 30;
 /// Most scrypt work, 128 * n * r * p bytes: 64 times what Proxmox Backup and this crate use.
 const MAX_WORK: u128 = 1 << 32;
 /// Most PBKDF2 iterations: about 150 times what Proxmox Backup uses.
-const MAX_ITERATIONS: u64 = 10_000_000;
+pub(crate) const MAX_ITERATIONS: u64 = 10_000_000;
 
 /// How a key file's protection is derived.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -96,7 +96,7 @@ impl Kdf {
     }
 }
 
-fn check_scrypt(n: u64, r: u64, p: u64) -> Result<(), String> {
+pub(crate) fn check_scrypt(n: u64, r: u64, p: u64) -> Result<(), String> {
     if n < 2 || !n.is_power_of_two() {
         return Err(format!("scrypt's n is {n}, not a power of two above 1"));
     }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, Result};
 use crate::mac::Authentic;
 use crate::record::Seal;
-use crate::{Fingerprint, Key, file, json};
+use crate::{Fingerprint, Key, KeyFile, file, json};
 
 /// The version that this crate writes, and the newest that it reads.
 pub const VERSION: u32 = 1;
@@ -77,6 +77,37 @@ pub struct Kit {
     /// Authenticates all of the above; 64 hexadecimal digits.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mac: Option<String>,
+}
+
+/// The sealed keys in a kit or a record, each for a code of its own, or the one in a blob by itself; at least one.
+///
+/// Nothing is authenticated, and need not be: a code opens a blob, or it does not.
+///
+/// # Errors
+/// As [`KeyFile::parse`], if there is none that can be tried.
+pub fn blobs(bytes: &[u8], what: &str) -> Result<Vec<KeyFile>> {
+    #[derive(Deserialize)]
+    struct Sealed {
+        blob: String,
+    }
+    #[derive(Deserialize)]
+    struct Several {
+        seals: Vec<Sealed>,
+    }
+    let seals = json::parse(bytes, what).map_or_else(|_| Vec::new(), |Several { seals }| seals);
+    let mut failure = None;
+    let mut blobs = Vec::new();
+    for seal in seals {
+        match KeyFile::parse(seal.blob.as_bytes(), what) {
+            Ok(blob) => blobs.push(blob),
+            Err(err) => failure = Some(err),
+        }
+    }
+    match failure {
+        _ if !blobs.is_empty() => Ok(blobs),
+        Some(err) => Err(err),
+        None => Ok(vec![KeyFile::parse(bytes, what)?]),
+    }
 }
 
 impl Authentic for Kit {

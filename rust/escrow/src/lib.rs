@@ -7,6 +7,7 @@
 //! * [`mod@file`] reads and writes such that nothing is lost in a crash.
 //! * [`pbs`] reads datastores of a backup server: proves that a key opens what is there, and restores it.
 //! * [`client`] does that through the installed backup client, where the data is on a server.
+//! * [`master`] opens what the client wraps for a master key, and makes and checks such keys.
 //! * [`ops`] joins these to whole operations, with a [`schema`] of the input and output of each.
 //!
 //! ```
@@ -35,6 +36,7 @@ pub mod kdf;
 pub mod keyfile;
 pub mod kit;
 mod mac;
+pub mod master;
 pub mod ops;
 pub mod pbs;
 pub mod record;

@@ -4,6 +4,7 @@
 pub mod code;
 pub mod datastore;
 pub mod document;
+pub mod master;
 pub mod remote;
 
 use std::path::{Path, PathBuf};

@@ -5,6 +5,7 @@ mod datastore;
 mod document;
 mod json;
 mod key;
+mod master;
 mod remote;
 
 use proxmox_schema::ObjectSchema;
@@ -27,6 +28,7 @@ pub fn operations() -> impl Iterator<Item = &'static Operation> {
         datastore::OPERATIONS,
         document::OPERATIONS,
         key::OPERATIONS,
+        master::OPERATIONS,
         remote::OPERATIONS,
     ];
     rooms.into_iter().flatten()

@@ -11,6 +11,7 @@ mod targets {
     pub mod index;
     pub mod keyfile;
     pub mod manifest;
+    pub mod master;
 }
 
 type Target = (&'static str, fn(&[u8]));
@@ -22,6 +23,7 @@ const TARGETS: &[Target] = &[
     ("index", targets::index::run),
     ("keyfile", targets::keyfile::run),
     ("manifest", targets::manifest::run),
+    ("master", targets::master::run),
 ];
 
 fn root() -> &'static Path {

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use proxmox_schema::ObjectSchemaType;
-use pve_escrow::ops::{self, code, datastore, document};
+use pve_escrow::ops::{self, code, datastore, document, master};
 use pve_escrow::schema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -100,6 +100,14 @@ fn every_operation() {
     );
     assert_eq!(found["index"], 1);
     assert_eq!(found["damages"].as_array().unwrap().len(), 1);
+
+    let pem = std::fs::read_to_string(vectors.join("master/master-public.pem")).unwrap();
+    let checked = run(
+        "check_master_key",
+        master::check_master_key,
+        json!({"pem": pem}),
+    );
+    assert_eq!(checked["bits"], 4096);
 
     let coverage = run(
         "coverage",

@@ -19,6 +19,7 @@ pub mod export {
     use pve_escrow::ops::code::{self, Find, Found, ReadCode, Typed};
     use pve_escrow::ops::datastore::{self, Place, Prove};
     use pve_escrow::ops::document::{self, Authenticate, Sign, Signed};
+    use pve_escrow::ops::master::{self, Checked, Public};
     use pve_escrow::ops::remote;
     use pve_escrow::ops::{
         self, Created, Inspected, Install, Installed, Named, OfKeyFile, Unwrap, Verified, Verify,
@@ -116,6 +117,15 @@ pub mod export {
     #[export]
     pub fn authenticate(input: Authenticate) -> Result<Verified, Error> {
         Ok(document::authenticate(&input)?)
+    }
+
+    /// Checks the public half of a master key.
+    ///
+    /// # Errors
+    /// As [`master::check_master_key`].
+    #[export]
+    pub fn check_master_key(input: Public) -> Result<Checked, Error> {
+        Ok(master::check_master_key(&input)?)
     }
 
     /// Proves that a key opens what is in a datastore.

@@ -1,6 +1,7 @@
 //! The command line.
 
 mod datastore;
+mod master_key;
 
 use std::path::PathBuf;
 
@@ -8,13 +9,14 @@ use clap::{Parser, Subcommand};
 use pve_escrow::Expected;
 
 pub use datastore::{Coverage, KeySource, Prove, Restore};
+pub use master_key::{Check, MakeMasterKey, MasterKey, Open};
 
 const EXIT_CODES: &str = "\
 Exit codes:
   0  done
   1  any other error; prove: not valid
   2  wrong usage
-  3  wrong recovery code
+  3  wrong recovery code, or wrong master key
   4  the fingerprint differs: it is another key, or none where one is needed
   5  a file is damaged or not supported, a datastore can't be read
   6  the target exists already and was left as it is
@@ -40,6 +42,8 @@ pub enum Command {
     Prove(Prove),
     Restore(Restore),
     Coverage(Coverage),
+    #[command(subcommand)]
+    MasterKey(MasterKey),
 }
 
 /// Print the fingerprint of a key file.
@@ -78,21 +82,21 @@ pub struct Create {
     pub passphrase_in: Option<PathBuf>,
 }
 
-/// Check that a recovery code opens a blob. Changes nothing.
+/// Check that a recovery code opens a blob, or one in a kit. Changes nothing.
 #[derive(Parser)]
 #[command(after_help = EXIT_CODES)]
 pub struct Verify {
-    /// Sealed key file
+    /// Sealed key file, or a kit
     pub blob: PathBuf,
     #[command(flatten)]
     pub opening: Opening,
 }
 
-/// Get the key out of a blob, as a plain key file for proxmox-backup-client or for a storage.
+/// Get the key out of a blob or a kit, as a plain key file for proxmox-backup-client or for a storage.
 #[derive(Parser)]
 #[command(after_help = EXIT_CODES)]
 pub struct Unwrap {
-    /// Sealed key file
+    /// Sealed key file, or a kit
     pub blob: PathBuf,
     /// New file for the key, which is a secret
     #[arg(long, value_name = "KEYFILE")]

@@ -3,6 +3,7 @@
 pub mod coverage;
 pub mod create;
 pub mod fingerprint;
+pub mod master_key;
 pub mod prove;
 pub mod restore;
 pub mod unwrap;
@@ -13,7 +14,7 @@ use std::sync::atomic::AtomicBool;
 
 use pve_escrow::KeyFile;
 use pve_escrow::pbs::{self, Watch};
-use pve_escrow::seal::{self, Opened};
+use pve_escrow::seal::Opened;
 
 use crate::args::Opening;
 use crate::failure::{Failure, Result};
@@ -25,10 +26,8 @@ const RED: &str = "\x1b[1;31m";
 const YELLOW: &str = "\x1b[33m";
 const PLAIN: &str = "\x1b[0m";
 
-/// Opens a blob with the code that the user gives.
-fn open(blob: &KeyFile, opening: &Opening) -> Result<Opened> {
-    let code = input::recovery_code(opening.code_in.as_deref(), blob)?;
-    Ok(seal::unwrap(blob, &code, opening.expect.as_ref())?)
+fn open<'a>(blobs: &'a [KeyFile], opening: &Opening) -> Result<(Opened, &'a KeyFile)> {
+    input::open(blobs, opening.code_in.as_deref(), opening.expect.as_ref())
 }
 
 /// Shows how far an operation is, and stops it on Ctrl-C.

@@ -69,7 +69,9 @@ impl Failure {
     fn exit_code(&self) -> u8 {
         match self {
             Self::Usage(_) => 2,
-            Self::Escrow(Error::Code(_) | Error::WrongCode { .. }) => 3,
+            Self::Escrow(
+                Error::Code(_) | Error::WrongCode { .. } | Error::WrongMasterKey { .. },
+            ) => 3,
             Self::AnotherKey(_)
             | Self::Escrow(Error::FingerprintDiffers { .. } | Error::KeyNeeded { .. }) => 4,
             Self::Unreadable(_)
@@ -88,6 +90,9 @@ fn hint(err: &Error) -> Option<&'static str> {
         }
         Error::WrongCode { .. } => {
             "Compare the words and the fingerprint with the sheet, and try every copy of the blob: pve-escrow-rescue verify BLOB"
+        }
+        Error::WrongMasterKey { .. } => {
+            "Try the master key that the storage had when the backup was made, and the file of another snapshot."
         }
         Error::FingerprintDiffers { .. } => {
             "Look for the blob of the key that is needed: pve-escrow-rescue fingerprint BLOB"

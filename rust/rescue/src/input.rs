@@ -3,7 +3,11 @@
 use std::io::stdin;
 use std::path::Path;
 
-use pve_escrow::{Error, Key, KeyFile, RecoveryCode, SecretBytes, SecretString, file, seal};
+use pve_escrow::master;
+use pve_escrow::seal::{self, Opened};
+use pve_escrow::{
+    Error, Expected, Key, KeyFile, RecoveryCode, SecretBytes, SecretString, file, kit,
+};
 use zeroize::Zeroizing;
 
 use crate::args::KeySource;
@@ -20,13 +24,38 @@ pub fn key(source: &KeySource) -> Result<Option<Key>> {
     let Some(path) = &source.blob else {
         return Ok(None);
     };
-    let blob = KeyFile::read(path)?;
-    let code = recovery_code(source.code_in.as_deref(), &blob)?;
-    Ok(Some(seal::unwrap(&blob, &code, None)?.key))
+    let blobs = blobs(path)?;
+    let (opened, _) = open(&blobs, source.code_in.as_deref(), None)?;
+    Ok(Some(opened.key))
+}
+
+/// The sealed keys in a file: a blob is one, a kit has one for each code.
+pub fn blobs(path: &Path) -> Result<Vec<KeyFile>> {
+    let bytes = file::read(path)?;
+    Ok(kit::blobs(&bytes, &path.display().to_string())?)
+}
+
+/// Opens the blob to which the code belongs that the user gives.
+pub fn open<'a>(
+    blobs: &'a [KeyFile],
+    code_in: Option<&Path>,
+    expect: Option<&Expected>,
+) -> Result<(Opened, &'a KeyFile)> {
+    let code = recovery_code(code_in, &blobs[0])?;
+    let attempt =
+        |blob: &'a KeyFile| seal::unwrap(blob, &code, expect).map(|opened| (opened, blob));
+    let mut result = attempt(&blobs[0]);
+    for blob in &blobs[1..] {
+        if !matches!(result, Err(Error::WrongCode { .. })) {
+            break;
+        }
+        result = attempt(blob);
+    }
+    Ok(result?)
 }
 
 /// The recovery code for `blob`, out of a file or from a person.
-pub fn recovery_code(path: Option<&Path>, blob: &KeyFile) -> Result<RecoveryCode> {
+fn recovery_code(path: Option<&Path>, blob: &KeyFile) -> Result<RecoveryCode> {
     match path {
         Some(path) => Ok(RecoveryCode::parse(&text(path)?)?),
         None => terminal::ask_code(&mut terminal_for("--code-in FILE")?, blob),
@@ -38,17 +67,43 @@ pub fn passphrase(file: &KeyFile, path: Option<&Path>) -> Result<Option<SecretSt
     if !file.is_protected() {
         return Ok(None);
     }
-    let Some(path) = path else {
-        let mut terminal = terminal_for("--passphrase-in FILE")?;
-        return terminal
-            .ask_hidden("Passphrase of the key file: ")
-            .map(Some);
-    };
+    passphrase_from(path, "Passphrase of the key file: ").map(Some)
+}
+
+/// The first line of `path`, or what is typed.
+pub fn passphrase_from(path: Option<&Path>, prompt: &str) -> Result<SecretString> {
+    match path {
+        Some(path) => first_line(path),
+        None => terminal_for("--passphrase-in FILE")?.ask_hidden(prompt),
+    }
+}
+
+/// A passphrase for a new master key: what is typed counts once it was typed twice.
+pub fn new_passphrase(path: Option<&Path>) -> Result<SecretString> {
+    if let Some(path) = path {
+        let passphrase = first_line(path)?;
+        master::check_passphrase(&passphrase)?;
+        return Ok(passphrase);
+    }
+    let mut terminal = terminal_for("--passphrase-in FILE")?;
+    loop {
+        let first = terminal.ask_hidden("New passphrase of the master key: ")?;
+        if let Err(err) = master::check_passphrase(&first) {
+            terminal.show(&format!("  {err}\n"))?;
+            continue;
+        }
+        let second = terminal.ask_hidden("The same once more: ")?;
+        if first.as_str() == second.as_str() {
+            return Ok(first);
+        }
+        terminal.show("  The two differ.\n")?;
+    }
+}
+
+fn first_line(path: &Path) -> Result<SecretString> {
     let text = text(path)?;
     let line = text.split('\n').next().unwrap_or_default();
-    Ok(Some(SecretString::from(
-        line.trim_end_matches('\r').to_owned(),
-    )))
+    Ok(SecretString::from(line.trim_end_matches('\r').to_owned()))
 }
 
 fn terminal_for(option: &str) -> Result<Terminal> {

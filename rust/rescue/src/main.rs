@@ -28,6 +28,7 @@ fn main() -> ExitCode {
         Command::Prove(args) => commands::prove::run(&args),
         Command::Restore(args) => commands::restore::run(&args),
         Command::Coverage(args) => commands::coverage::run(&args),
+        Command::MasterKey(command) => commands::master_key::run(&command),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -5,6 +5,7 @@ use std::io::{Read, Write};
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
+use pve_escrow::master::{PrivateFile, PublicKey};
 use pve_escrow::{KeyFile, RecoveryCode, seal};
 
 const KEYS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/vectors/keys");
@@ -191,6 +192,51 @@ fn a_passphrase_does_not_show() {
 }
 
 #[test]
+fn a_master_key_has_a_passphrase_that_was_typed_twice() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut session = Session::start(directory.path(), "master-key create --out .");
+    session.answer("New passphrase of the master key:", "1234");
+    session.answer(
+        "5 to 1024 bytes\r\nNew passphrase of the master key:",
+        "of the safe",
+    );
+    session.answer("The same once more:", "of the sage");
+    session.answer(
+        "The two differ.\r\nNew passphrase of the master key:",
+        "of the safe",
+    );
+    session.answer("The same once more:", "of the safe");
+    let (status, screen) = session.end();
+    assert_eq!(status, Some(0), "{screen}");
+    assert!(!screen.contains("of the sa"), "{screen}");
+
+    let private = directory.path().join("master-private.pem");
+    let private = PrivateFile::read(&private).unwrap();
+    let passphrase = "of the safe".to_owned().into();
+    let private = private.open(Some(&passphrase)).unwrap();
+    let public = PublicKey::read(&directory.path().join("master-public.pem")).unwrap();
+    assert_eq!(private.public(), public);
+}
+
+#[test]
+fn the_passphrase_of_a_master_key_does_not_show() {
+    let directory = tempfile::tempdir().unwrap();
+    let master = format!("{KEYS}/../master/master-private.pem");
+    let wrapped = format!("{KEYS}/../rsa-encrypted/ct100.rsa-encrypted.key");
+    let mut session = Session::start(
+        directory.path(),
+        &format!("master-key open --private {master} {wrapped} --out key"),
+    );
+    session.answer("Passphrase of the master key:", "master passphrase 1");
+    let (status, screen) = session.end();
+    assert_eq!(status, Some(0), "{screen}");
+    assert!(
+        screen.contains(LIVE) && !screen.contains("master passphrase 1"),
+        "{screen}"
+    );
+}
+
+#[test]
 fn words_go_to_the_terminal_even_if_standard_output_does_not() {
     let directory = tempfile::tempdir().unwrap();
     let command = format!("create {KEYS}/live.enc --out blob >output 2>errors");
@@ -223,6 +269,10 @@ fn without_a_terminal_there_is_an_option_for_it() {
         (
             format!("verify {KEYS}/live.escrow-by-client.enc"),
             "--code-in FILE",
+        ),
+        (
+            "master-key create --out .".to_owned(),
+            "--passphrase-in FILE",
         ),
     ] {
         // a session of its own has no controlling terminal

@@ -28,8 +28,10 @@ my sub block ($kind, $name, $inner, $data, $this) {
 }
 
 $render = sub ($text, $data, $this) {
-    1 while $text =~ s/\{\{\#(each)\s+([\w.-]+)\}\}((?:(?!\{\{\#each).)*?)\{\{\/\1\}\}/block($1, $2, $3, $data, $this)/se;
-    1 while $text =~ s/\{\{\#(if)\s+([\w.-]+)\}\}((?:(?!\{\{\#if).)*?)\{\{\/\1\}\}/block($1, $2, $3, $data, $this)/se;
+    1 while $text =~
+        s/\{\{\#(each)\s+([\w.-]+)\}\}((?:(?!\{\{\#each).)*?)\{\{\/\1\}\}/block($1, $2, $3, $data, $this)/se;
+    1 while $text =~
+        s/\{\{\#(if)\s+([\w.-]+)\}\}((?:(?!\{\{\#if).)*?)\{\{\/\1\}\}/block($1, $2, $3, $data, $this)/se;
     $text =~ s/\{\{([\w.-]+)\}\}/value($1, $data, $this) \/\/ die "template: no '$1'\n"/ge;
     return $text;
 };

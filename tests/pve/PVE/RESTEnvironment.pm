@@ -65,7 +65,8 @@ my sub show ($upid) {
 # It ends before this returns: a test has nothing to do meanwhile.
 sub fork_worker ($self, $type, $id, $user, $function, $background = 0) {
     die "invalid type or id\n" if grep { defined && m/[:\/\s]/ } ($type, $id);
-    my $upid = join(':', 'UPID', 'node', $$, $TASKS++, time(), $type, $id // '', $user, '');
+    my $start = sprintf('%08X:%08X:%08X', $$, $TASKS++, time());
+    my $upid = join(':', 'UPID', 'node', $start, $type, $id // '', $user, '');
     mkdir for '/var/log/pve', '/var/log/pve/tasks';
     my $pid = fork() // die "fork failed - $!\n";
     if (!$pid) {
@@ -76,7 +77,7 @@ sub fork_worker ($self, $type, $id, $user, $function, $background = 0) {
         $SIG{INT} = $SIG{QUIT} = $SIG{TERM} = sub { die "received interrupt\n" };
         open(STDOUT, '>>', task_log($upid)) or POSIX::_exit(1);
         open(STDERR, '>&', \*STDOUT) or POSIX::_exit(1);
-        $| = 1; ## no critic (RequireLocalizedPunctuationVars)
+        $| = 1;            ## no critic (RequireLocalizedPunctuationVars)
         my $error = eval { $function->($upid); 1 } ? '' : $@;
         print STDERR "TASK " . status($self, $error) . "\n";
         POSIX::_exit($error ? 1 : 0);

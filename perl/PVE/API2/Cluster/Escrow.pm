@@ -68,15 +68,18 @@ __PACKAGE__->register_method({
     returns => list(
         object(
             configured => text('The key that storage.cfg names.', optional => 1),
-            'copies-ok' => { type => 'integer', description => 'Copies of its kit that are good.' },
+            'copies-ok' =>
+                { type => 'integer', description => 'Copies of its kit that are good.' },
             'copies-total' => { type => 'integer', description => 'Copies of its kit.' },
             drill => { %$LAST, description => 'The last drill.' },
             level => text('How safe it is.', enum => [qw(good warning critical none)]),
             live => text('The key in the key file, computed.', optional => 1),
             next => text('The command to run next.', optional => 1),
             proof => { %$LAST, description => 'The last proof with the live key.' },
-            reasons =>
-                { type => 'array', description => 'See the status of a storage.', items => { type => 'object' } },
+            reasons => {
+                type => 'array', description => 'See the status of a storage.',
+                items => { type => 'object' }
+            },
             seals =>
                 { type => 'integer', description => 'Active seals of the key.', minimum => 0 },
             state => text('In one word.'),
@@ -111,6 +114,7 @@ __PACKAGE__->register_method({
             ),
             from => text('Where a kept key was found first.', optional => 1),
             kept => list($NAME),
+            pending => text('Id of a seal that waits to be confirmed.', optional => 1),
             seals => { type => 'integer', description => 'Active seals.', minimum => 0 },
             state => text('Does a storage have it?', enum => [qw(live orphaned)]),
             storages => list(get_standard_option('pve-storage-id')),
@@ -265,8 +269,8 @@ __PACKAGE__->register_method({
     code => sub ($param) {
         require PVE::Escrow::Doctor;
         return [
-            map { { node => $_->{check} =~ s/^node //r, result => $_->{result}, text => $_->{text} } }
-                PVE::Escrow::Doctor::nodes()
+            map { { node => $_->{check} =~ s/^node //r, result => $_->{result},
+                text => $_->{text} } } PVE::Escrow::Doctor::nodes()
         ];
     },
 });

@@ -82,7 +82,8 @@ __PACKAGE__->register_method({
     },
     code => sub ($param) {
         storage($param);
-        return [map { { name => $_ } } qw(confirm coverage create kit prove records recover status verify)];
+        return [map { { name => $_ } }
+                qw(confirm coverage create kit prove records recover status verify)];
     },
 });
 
@@ -105,7 +106,8 @@ my $RESULT = object(
     bytes => { type => 'integer', description => 'Bytes that were decrypted.' },
     controls => {
         type => 'object',
-        description => 'Of a drill: what must not open a backup, whether it was refused, and how.',
+        description =>
+            'Of a drill: what must not open a backup, whether it was refused, and how.',
         optional => 1,
     },
     fingerprint => text('The key.'),
@@ -136,7 +138,8 @@ my $COVERAGE = object(
         ),
     },
     nameless => {
-        type => 'integer', optional => 1, description => 'Snapshots that need a key, and name none.',
+        type => 'integer', optional => 1,
+        description => 'Snapshots that need a key, and name none.',
     },
     plain => { type => 'integer', optional => 1, description => 'Snapshots that need no key.' },
     'plain-hosts' => {
@@ -146,9 +149,12 @@ my $COVERAGE = object(
         items => text('Name of the machine.'),
     },
     snapshots => { type => 'integer', optional => 1, description => 'Snapshots in all.' },
-    time => { %$TIME, optional => 1, description => 'When the server was asked; none if it never was.' },
+    time => {
+        %$TIME, optional => 1, description => 'When the server was asked; none if it never was.'
+    },
     unreadable => {
-        type => 'integer', optional => 1, description => 'Snapshots and namespaces that could not be read.',
+        type => 'integer', optional => 1,
+        description => 'Snapshots and namespaces that could not be read.',
     },
     'without-rsa' => {
         type => 'integer',
@@ -183,8 +189,11 @@ __PACKAGE__->register_method({
             type => 'array',
             description => 'The copies of its kit, as they were last.',
             items => object(
-                outside => { type => 'boolean', description => "Is it outside of this cluster's disks?" },
-                published => { type => 'boolean', optional => 1, description => 'Is it on its backup server?' },
+                outside =>
+                    { type => 'boolean', description => "Is it outside of this cluster's disks?" },
+                published => {
+                    type => 'boolean', optional => 1, description => 'Is it on its backup server?',
+                },
                 result => text('How it is.', enum => [qw(ok error)]),
                 storage => get_standard_option('pve-storage-id'),
                 text => text('In words.', optional => 1),
@@ -213,7 +222,8 @@ __PACKAGE__->register_method({
             ),
         },
         next => text('The command to run next.', optional => 1),
-        proof => { %$RESULT, optional => 1, description => 'The last proof with the live key.' },
+        proof =>
+            { %$RESULT, optional => 1, description => 'The last proof with the live key.' },
         reasons => {
             type => 'array',
             description => 'What keeps it from being better, worst first.',
@@ -437,7 +447,8 @@ __PACKAGE__->register_method({
 
 my $SNAPSHOT = {
     type => 'string',
-    pattern => '(?:vm|ct|host)/[A-Za-z0-9_][A-Za-z0-9_.-]*/[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z',
+    pattern =>
+        '(?:vm|ct|host)/[A-Za-z0-9_][A-Za-z0-9_.-]*/[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z',
     description => 'Snapshot, as in ct/100/2024-06-05T16:00:00Z.',
 };
 
@@ -476,7 +487,7 @@ __PACKAGE__->register_method({
     returns => text('The task.'),
     code => sub ($param) {
         my ($storeid, $user, $code) = ($param->{storage});
-        if (PVE::Escrow::Code::given($param)) {
+        if (PVE::Escrow::Code::is_given($param)) {
             $user = PVE::Escrow::Access::operator();
             $code = PVE::Escrow::Code::take($param);
         } else {

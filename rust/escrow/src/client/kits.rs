@@ -174,8 +174,7 @@ fn in_order(server: &Server, listed: &[Listed]) -> Vec<SnapshotName> {
         .iter()
         .filter_map(|listed| {
             let snapshot = listed.id(&server.namespace)?.snapshot;
-            let is_kits =
-                snapshot.backup_type() == BackupType::Host && is_of_kits(snapshot.id());
+            let is_kits = snapshot.backup_type() == BackupType::Host && is_of_kits(snapshot.id());
             let is_own = listed.owner.as_deref() == server.user();
             is_kits.then_some((is_own, snapshot))
         })
@@ -208,13 +207,19 @@ async fn fetch(server: &Server, snapshot: &SnapshotName) -> Result<String, Strin
 
 impl Found {
     fn take(&mut self, snapshot: &SnapshotName, text: &str) {
-        let lines: Vec<_> = text.lines().filter(|line| !line.trim().is_empty()).collect();
+        let lines: Vec<_> = text
+            .lines()
+            .filter(|line| !line.trim().is_empty())
+            .collect();
         if lines.is_empty() {
             return self.problem(snapshot, "it is empty".to_owned());
         }
         for line in lines {
             if line.len() > file::MAX_SIZE {
-                self.problem(snapshot, "a line in it is larger than a kit can be".to_owned());
+                self.problem(
+                    snapshot,
+                    "a line in it is larger than a kit can be".to_owned(),
+                );
                 continue;
             }
             self.kits.push(FoundKit {

@@ -97,21 +97,22 @@ pub fn prove(
     tell: &dyn Fn(&SnapshotReport),
 ) -> Result<RemoteReport> {
     let started = Instant::now();
-    let (file, drill) = match with {
-        With::Key(key) => (KeyFile::plain(key, crate::keyfile::now()), None),
-        With::Code(blob, code) => {
-            let opened = crate::seal::unwrap(&blob, &code, None)?;
-            (opened.into_key_file(&blob), Some(blob))
-        }
-    };
-    let run = Arc::new(Run {
-        server,
-        crypt: Crypt::new(&file.open(None)?),
-        key: file.to_json(),
-        depth: config.depth,
-        down: Mutex::new(None),
-    });
+    // all of it in here: being told to end counts from the first moment on
     block_on(async {
+        let (file, drill) = match with {
+            With::Key(key) => (KeyFile::plain(key, crate::keyfile::now()), None),
+            With::Code(blob, code) => {
+                let opened = crate::seal::unwrap(&blob, &code, None)?;
+                (opened.into_key_file(&blob), Some(blob))
+            }
+        };
+        let run = Arc::new(Run {
+            server,
+            crypt: Crypt::new(&file.open(None)?),
+            key: file.to_json(),
+            depth: config.depth,
+            down: Mutex::new(None),
+        });
         let (wanted, skipped) = run.select(&config.snapshots).await.map_err(refused)?;
         let controls = match (&drill, wanted.first()) {
             (Some(blob), Some(id)) => Some(controls::run(&run.server, id, blob).await?),

@@ -1,8 +1,11 @@
 //! What can be wrong with a part of a backup.
 
 use std::io;
+use std::path::Path;
 
 use serde::Serialize;
+
+use crate::error::Error;
 
 /// One thing that is wrong with a chunk, a blob, an index or a manifest.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -125,6 +128,15 @@ impl Fault {
     /// Is something wrong with the data? Else it only could not be looked at.
     pub fn is_damage(&self) -> bool {
         !matches!(self, Self::Unreadable(_))
+    }
+
+    /// Where nothing can be done without it: of what messages call `what`, and what lies at `path`.
+    pub(crate) fn into_error(self, what: &str, path: &Path) -> Error {
+        match self {
+            Self::Missing => Error::io("read", path, nix::errno::Errno::ENOENT),
+            Self::Unreadable(why) => Error::io("read", path, io::Error::other(why)),
+            fault => Error::damaged(what, fault.to_string()),
+        }
     }
 }
 

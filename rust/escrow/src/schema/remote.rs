@@ -4,7 +4,8 @@ use proxmox_schema::{ArraySchema, IntegerSchema, ObjectSchema, Schema, StringSch
 
 use super::Operation;
 use super::datastore::{
-    COVERAGE, NAMESPACE, PROVEN, SNAPSHOT, SNAPSHOTS, TOTALS, UNREADABLE, VERDICT, count, flag, text,
+    COVERAGE, NAMESPACE, PROVEN, SNAPSHOT, SNAPSHOTS, TOTALS, UNREADABLE, VERDICT, count, flag,
+    text,
 };
 use super::key::{BLOB, CODE, FINGERPRINT, KEYFILE, path};
 
@@ -105,7 +106,11 @@ pub(super) const OPERATIONS: &[Operation] = &[
                     )
                     .schema(),
                 ),
-                ("snapshots", false, &count("Snapshots of kits that there are.")),
+                (
+                    "snapshots",
+                    false,
+                    &count("Snapshots of kits that there are."),
+                ),
             ],
         ),
     },

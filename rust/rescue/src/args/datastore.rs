@@ -96,7 +96,7 @@ pub struct KeySource {
     /// Key file
     #[arg(long, value_name = "KEYFILE", conflicts_with = "blob")]
     pub key: Option<PathBuf>,
-    /// Sealed key file, to be opened with its recovery code
+    /// Sealed key file or a kit, to be opened with its recovery code
     #[arg(long)]
     pub blob: Option<PathBuf>,
     /// Read the recovery code from this file ("-": standard input), in place of asking for it

@@ -10,7 +10,6 @@ use std::io::Write;
 use std::path::Path;
 use std::time::Instant;
 
-use nix::errno::Errno;
 use serde::Serialize;
 
 use self::ahead::{Chunk, ahead};
@@ -129,14 +128,11 @@ pub fn restore(
         must_not_exist(target)?;
     }
     let path = datastore.path().join(id.path());
-    let fault = |fault| error(&id.to_string(), &path, fault);
+    let fault = |fault: Fault| fault.into_error(&id.to_string(), &path);
     let snapshot = datastore.snapshot(id).map_err(fault)?;
     let manifest = snapshot.manifest(&mut Buffer::default()).map_err(|fault| {
-        error(
-            &format!("the manifest of {id}"),
-            &path.join(super::manifest::FILE),
-            fault,
-        )
+        let path = path.join(super::manifest::FILE);
+        fault.into_error(&format!("the manifest of {id}"), &path)
     })?;
     let info = find(&manifest, id, archive)?;
     let crypt = key.map(Crypt::new);
@@ -163,14 +159,6 @@ pub fn restore(
         task.damage(fault)?;
     }
     task.run(output)
-}
-
-fn error(what: &str, path: &Path, fault: Fault) -> Error {
-    match fault {
-        Fault::Missing => Error::io("read", path, Errno::ENOENT),
-        Fault::Unreadable(why) => Error::io("read", path, std::io::Error::other(why)),
-        fault => Error::damaged(what, fault.to_string()),
-    }
 }
 
 fn find<'m>(manifest: &'m Manifest, id: &SnapshotId, archive: &str) -> Result<&'m FileInfo> {
@@ -281,7 +269,7 @@ impl Task<'_> {
             .path()
             .join(self.snapshot.id().path())
             .join(self.info.filename.as_str());
-        error(&self.what(), &path, fault)
+        fault.into_error(&self.what(), &path)
     }
 
     /// Notes it, or stops.
