@@ -17,6 +17,11 @@ Ext.define('PVE.escrow.SettingsPanel', {
             field: { xtype: 'textfield', emptyText: gettext('storage IDs, separated by commas') },
             since: 'copy-days',
         },
+        publish: {
+            text: gettext('Storages whose servers keep kits'),
+            field: { xtype: 'textfield', emptyText: gettext('storage IDs, separated by commas') },
+            since: 'copy-days',
+        },
         'copy-days': { text: gettext('Warn of copies older than (days)'), field: { xtype: 'numberfield', minValue: 1 } },
         'proof-days': { text: gettext('Warn of a proof older than (days)'), field: { xtype: 'numberfield', minValue: 1 } },
         'drill-days': { text: gettext('Warn of a drill older than (days)'), field: { xtype: 'numberfield', minValue: 1 } },

@@ -36,6 +36,12 @@ case \${1:-} in
             *' --kit '*) set -- "\$@" --password-file $PERSON/secret ;;
         esac
         tool "\$@" --code-file $PERSON/words ;;
+    rotate)
+        words=$PERSON/words.\$(date +%s.%N)
+        said=\$(tool "\$@" --code-out \$words)
+        mv \$words $PERSON/words
+        tool rotate "\$2" --key "\$(echo "\$said" | sed -n 's/^The new key is kept as \\([0-9a-f]*\\).*/\\1/p')" --code-file $PERSON/words ;;
+    bootstrap) tool "\$@" --password-file $PERSON/secret --code-file $PERSON/words ;;
     verify) tool "\$@" --code-file $PERSON/words ;;
     prove)
         case " \$* " in *' --drill '*) tool prove "\$2" --code-file $PERSON/words ;; *) tool "\$@" ;; esac ;;

@@ -14,18 +14,20 @@ use PVE::Storage;
 
 use PVE::API2::Cluster::Escrow;
 use PVE::API2::Storage::Escrow;
+use PVE::Escrow::Bootstrap;
 use PVE::Escrow::Check;
 use PVE::Escrow::Code;
-use PVE::Escrow::Copies;
 use PVE::Escrow::Coverage;
 use PVE::Escrow::Doctor;
 use PVE::Escrow::Evidence;
 use PVE::Escrow::File;
 use PVE::Escrow::Keep;
 use PVE::Escrow::Keys;
+use PVE::Escrow::Publish;
 use PVE::Escrow::Records;
 use PVE::Escrow::Recover;
 use PVE::Escrow::Report;
+use PVE::Escrow::Rotate;
 use PVE::Escrow::State;
 use PVE::Escrow::Storage;
 use PVE::Escrow::Terminal;
@@ -120,7 +122,7 @@ my sub confirm_shown ($what, $seal, $confirm) {
 }
 
 # Make, show, have typed back. With a file, the rest is for 'confirm'.
-my sub seal ($what, $param, $make, $confirm) {
+my sub seal ($what, $param, $make, $confirm, $again = undef) {
     my $out = delete $param->{'code-out'};
     PVE::Escrow::Terminal->new() if !defined($out);
     my $seal = $make->($param);
@@ -130,7 +132,10 @@ my sub seal ($what, $param, $make, $confirm) {
         say "key $short: seal $seal->{id} is pending, its code is in $out";
         return;
     }
-    my $next = "To begin anew: the same command with --replace $seal->{id}\n";
+    my $next =
+        defined($again)
+        ? "To go on: $again\n"
+        : "To begin anew: the same command with --replace $seal->{id}\n";
     eval {
         confirm_shown($what, $seal, sub ($code) { $confirm->($seal->{id}, $code) });
         1;
@@ -357,6 +362,110 @@ __PACKAGE__->register_method({
     },
 });
 
+my sub password ($file, $user) {
+    return read_text($file) =~ s/\s+\z//r if defined($file);
+    return PVE::Escrow::Terminal->new()->ask_hidden("Secret of $user: ");
+}
+
+my sub print_restorable ($row) {
+    say '';
+    say "storage '$row->{storage}', key " . PVE::Escrow::Records::short($row->{fingerprint}) . ':';
+    say "  can't list its snapshots: $row->{error}" if defined($row->{error});
+    say "  no snapshot of this key is there" if !defined($row->{error}) && !$row->{guests}->@*;
+    say "  $_->{command}" . ($_->{snapshots} > 1 ? "    # the newest of $_->{snapshots}" : '')
+        for $row->{guests}->@*;
+    return;
+}
+
+__PACKAGE__->register_method({
+    name => 'bootstrap',
+    path => 'bootstrap',
+    method => 'POST',
+    description =>
+        'On a node that has nothing: reads the kits that were published on a backup server, makes the storages and'
+        . ' installs the keys that the ten words open, proves a snapshot, and says what can be restored. Exits with 1'
+        . ' if nothing was.',
+    parameters => parameters(
+        repository => text('Where the backups are: user@pbs!token@server:datastore.'),
+        fingerprint => text(
+            "SHA-256 of the server's certificate, as the server's dashboard shows it.",
+            pattern => '(?:[A-Fa-f0-9]{2}:){31}[A-Fa-f0-9]{2}',
+            optional => 1,
+        ),
+        ns => text('Namespace that the kits were published in, if not the root.', optional => 1),
+        'password-file' => text('File with the secret of the user or token.', optional => 1),
+        'code-file' => $CODE_FILE,
+    ),
+    returns => { type => 'null' },
+    code => sub ($param) {
+        local $| = 1;
+        my $typed = PVE::Escrow::Bootstrap::typed($param->@{qw(repository fingerprint ns)});
+        my $secret = password($param->{'password-file'}, $typed->{username});
+        my $found = PVE::Escrow::Bootstrap::look($typed, $secret);
+        say PVE::Escrow::Bootstrap::describe($_) for $found->{kits}->@*;
+        say "not used: $_" for $found->{problems}->@*;
+        my $code = code($param, 'one of these kits');
+        my $done = PVE::Escrow::Bootstrap::recover($typed, $secret, $found, $code);
+        say $_ for $done->{said}->@*;
+        my @rows = map { PVE::Escrow::Bootstrap::restorable($_) } $done->{storages}->@*;
+        my @proofs = map { PVE::Escrow::Bootstrap::prove($_) } @rows;
+        print_restorable($_) for @rows;
+        exit(1) if !@proofs || grep { !$_ || $_->{result} ne 'valid' } @proofs;
+        return;
+    },
+});
+
+__PACKAGE__->register_method({
+    name => 'rotate',
+    path => 'rotate',
+    method => 'POST',
+    description =>
+        'A new key for a storage: it is sealed, and the words are typed back, before it becomes live. The old one is kept,'
+        . ' and so is its record.',
+    parameters => parameters(
+        storage => storage_option(),
+        label => $NEW_SEAL{label},
+        'code-out' => $NEW_SEAL{'code-out'},
+        key => text(
+            'Go on with this new key, of a rotation that was not finished: its words are asked for.',
+            pattern => '[0-9a-f]{64}',
+            optional => 1,
+        ),
+        'code-file' => $CODE_FILE,
+    ),
+    returns => { type => 'null' },
+    code => sub ($param) {
+        local $| = 1;
+        my ($storeid, $name) = $param->@{qw(storage key)};
+        my $finish = sub ($code) {
+            my $done =
+                PVE::Escrow::Rotate::finish($storeid, $name, { code => $code, by => 'root@pam' });
+            say $_ for $done->{said}->@*;
+            warn_of_copies($done);
+        };
+        if (defined($name)) {
+            $finish->(code($param, 'the new key of storage ' . "'$storeid'"));
+            return;
+        }
+        die "--code-file is for --key\n" if defined($param->{'code-file'});
+        say $_ for PVE::Escrow::Rotate::warnings($storeid);
+        PVE::Escrow::Terminal->new() if !defined($param->{'code-out'});
+        $name = PVE::Escrow::Rotate::new_key($storeid);
+        my $again = "pveescrow rotate $storeid --key $name";
+        say "The new key is kept as $name. It is not live before its words were typed back; until then: $again";
+        seal(
+            "the new key of storage '$storeid'",
+            { label => $param->{label}, 'code-out' => $param->{'code-out'} },
+            sub ($param) {
+                return PVE::Escrow::Rotate::seal($name, { %$param, by => 'root@pam' });
+            },
+            sub ($id, $code) { $finish->($code) },
+            $again,
+        );
+        return;
+    },
+});
+
 __PACKAGE__->register_method({
     name => 'kit',
     path => 'kit',
@@ -381,14 +490,12 @@ __PACKAGE__->register_method({
     path => 'copies',
     method => 'POST',
     description =>
-        "Writes the kits to the storages that are named in 'copies' of the settings, and reads them back. Exits with 1"
-        . ' if one failed.',
+        "Writes the kits to the storages that are named in 'copies' of the settings, publishes them on the backup servers"
+        . " of those in 'publish', and reads all back. Exits with 1 if one failed.",
     parameters => parameters(),
     returns => { type => 'array', items => { type => 'object' } },
     code => sub ($param) {
-        my $rows = PVE::Escrow::Copies::write_all();
-        PVE::Escrow::Copies::remember($rows);
-        return $rows;
+        return PVE::Escrow::Publish::refresh();
     },
 });
 
@@ -426,6 +533,7 @@ __PACKAGE__->register_method({
             default => 16,
         },
         full => { description => 'All of each archive.', type => 'boolean', optional => 1 },
+        fingerprint => text('A past key of the storage, for a drill with its code.', optional => 1),
         'code-file' => $CODE_FILE,
     ),
     returns => { type => 'null' },
@@ -436,7 +544,8 @@ __PACKAGE__->register_method({
         $param->{code} = code($param, "storage '$param->{storage}'") if $is_drill;
         my $since = time();
         call($STORAGE, 'prove', $param);
-        my $result = found($param->{storage}, $is_drill ? 'drill' : 'proof', $since);
+        my ($result) = grep { defined } map { found($param->{storage}, $_, $since) }
+            $is_drill ? qw(past-drill drill) : 'proof';
         exit(1) if !$result || $result->{result} ne 'valid';
         return;
     },
@@ -804,11 +913,13 @@ sub print_doctor ($data, $schema, $options) {
 }
 
 my sub copy_line ($row) {
-    return { %$row{qw(result storage text)}, outside => $row->{outside} ? 'yes' : 'no' };
+    my $storage = $row->{storage} . ($row->{published} ? ' (published)' : '');
+    return { %$row{qw(result text)}, storage => $storage, outside => $row->{outside} ? 'yes' : 'no' };
 }
 
 sub print_copies ($data, $schema, $options) {
-    print STDERR "no storage is to have copies: 'pveescrow config --copies STORAGE,...'\n"
+    print STDERR
+        "no storage is to have copies: 'pveescrow config --copies STORAGE,...', or '--publish STORAGE'\n"
         if !@$data;
     my $is_text = ($options->{'output-format'} // 'text') eq 'text';
     my $shown = $is_text ? [map { copy_line($_) } @$data] : $data;
@@ -835,6 +946,8 @@ our $cmddef = { ## no critic (ProhibitPackageVars)
     coverage => [$ME, 'coverage', ['storage'], {}, \&print_coverage, $FORMAT],
     check => [$ME, 'check', [], {}, \&print_check, $FORMAT],
     recover => [$ME, 'recover', ['storage']],
+    bootstrap => [$ME, 'bootstrap', []],
+    rotate => [$ME, 'rotate', ['storage']],
     kit => [$ME, 'kit', ['storage']],
     copies => [$ME, 'copies', [], {}, \&print_copies, $FORMAT],
     records => [

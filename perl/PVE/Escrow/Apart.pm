@@ -95,15 +95,26 @@ my sub reap () {
     return;
 }
 
-# what hangs in the kernel is not gone yet when this returns
-my sub finish (@children) {
-    kill('KILL', map { (-$_->{pid}, $_->{pid}) } grep { !$_->{ended} } @children);
-    push @LEFT, map { $_->{pid} } @children;
-    for (1 .. 20) {
+my sub wait_for_ends ($turns) {
+    for (1 .. $turns) {
         reap();
         last if !@LEFT;
         Time::HiRes::usleep(5_000);
     }
+    return;
+}
+
+# what hangs in the kernel is not gone yet when this returns
+my sub finish (@children) {
+    push @LEFT, map { $_->{pid} } @children;
+    my @late = grep { !$_->{ended} } @children;
+    if (@late) {
+        # who has children in groups of their own ends them
+        kill('TERM', map { $_->{pid} } @late);
+        wait_for_ends(40);
+        kill('KILL', map { (-$_->{pid}, $_->{pid}) } @late);
+    }
+    wait_for_ends(20);
     return;
 }
 

@@ -11,13 +11,13 @@ use PVE::INotify;
 use PVE::Storage;
 
 use PVE::Escrow::Config;
-use PVE::Escrow::Copies;
 use PVE::Escrow::Coverage;
 use PVE::Escrow::Doctor;
 use PVE::Escrow::Evidence;
 use PVE::Escrow::File;
 use PVE::Escrow::Metrics;
 use PVE::Escrow::Prove;
+use PVE::Escrow::Publish;
 use PVE::Escrow::Records;
 use PVE::Escrow::State;
 use PVE::Escrow::Status;
@@ -190,9 +190,8 @@ my sub storages ($config) {
 }
 
 my sub copies () {
-    my $rows = PVE::Escrow::Copies::write_all();
-    PVE::Escrow::Copies::remember($rows);
-    say "copy on $_->{storage}: $_->{text}" for @$rows;
+    my $rows = PVE::Escrow::Publish::refresh();
+    say +($_->{published} ? 'published on ' : 'copy on ') . "$_->{storage}: $_->{text}" for @$rows;
     return;
 }
 

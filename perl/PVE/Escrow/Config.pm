@@ -72,6 +72,14 @@ my $SCHEMA = {
             pattern => '(?:[0-9a-f]{2}(?::[0-9a-f]{2}){31}[,; ]*)+',
             optional => 1,
         },
+        publish => {
+            description =>
+                "Storages of type 'pbs' whose backup servers get the kits of all storages on them, as snapshots that no"
+                . " key locks.",
+            type => 'string',
+            format => 'pve-storage-id-list',
+            optional => 1,
+        },
         'copy-days' =>
             days('A copy of a kit that was not checked for so long counts no more.', 2),
         'drill-days' => days('A drill should not be older than this.', 180),

@@ -50,6 +50,14 @@ Writes what is missing or damaged, and reads all back. Returns a row for each st
 C<result> (C<ok> or C<error>), C<text>, C<time>, C<outside>, whether it is on other disks than this node's system, and
 C<files>, the SHA-256 of each file that is as it should be.
 
+=item wanted($cfg)
+
+The kits that every storage should have, C<storage>, C<name>, C<text> and C<keyfile> each, and why some of it can't be made.
+
+=item name_of($storeid, $text)
+
+The name of a kit's file, without the directory.
+
 =item check($before, $seconds)
 
 The same rows, and writes nothing. C<$before> are those of the last time: what they list has to be there as it was, even
@@ -57,11 +65,12 @@ if the key is not here any more.
 
 =item remember($rows)
 
-Notes for each storage with a key what became of the copies of its kit: see L<PVE::Escrow::State>. Dies without quorum.
+Notes for each storage with a key what became of the copies of its kit: see L<PVE::Escrow::State>. Rows that are
+C<published> are from L<PVE::Escrow::Publish>. Dies without quorum.
 
 =item kits($storeid, { storage => ID, fingerprint => KEY })
 
-The kits on a storage of any name, as C<kits>, texts: those named by the key only, if it is given; those of C<storage> first,
+The kits on a storage, or those that were published on its server, as C<kits>, texts: those named by the key only, if it is given; those of C<storage> first,
 then the newest; and C<problems>, what is wrong with others.
 
 =back
@@ -85,7 +94,7 @@ my sub hex_of ($fingerprint) {
     return substr($fingerprint =~ tr/://dr, 0, 16);
 }
 
-my sub name_of ($storeid, $text) {
+sub name_of ($storeid, $text) {
     my $kit = PVE::Escrow::Kit::parse($text);
     my $connection = ($kit->{kit} // {})->{connection};
     die "it says nothing of a connection\n" if ref($connection) ne 'HASH';
@@ -112,7 +121,7 @@ my sub make ($storeid, $scfg) {
 }
 
 # what every storage should have, and why some of it can't be made
-my sub wanted ($cfg) {
+sub wanted ($cfg) {
     my (@kits, @problems);
     for my $storeid (PVE::Escrow::Storage::ids()) {
         eval { push @kits, make($storeid, $cfg->{ids}->{$storeid}); 1 }
@@ -261,7 +270,8 @@ sub check ($before = [], $seconds = $SECONDS) {
 
 # what a row says of one kit among others
 my sub of_kit ($row, $prefix) {
-    my %row = map { $_ => $row->{$_} } qw(storage time outside result text);
+    my %row = map { defined($row->{$_}) ? ($_ => $row->{$_}) : () }
+        qw(storage time outside result text published);
     return \%row if $row{result} eq 'ok' && grep { index($_, $prefix) == 0 } keys $row->{files}->%*;
     if (grep { index($_, $prefix) == 0 } keys $row->{files}->%*) {
         $row{result} = 'ok';
@@ -279,8 +289,9 @@ sub remember ($rows) {
     for my $fingerprint (keys %$live) {
         for my $storeid ($live->{$fingerprint}->@*) {
             my $prefix = "$storeid-" . hex_of($fingerprint) . '-';
-            $copies{$storeid} =
-                { copies => { map { $_->{storage} => of_kit($_, $prefix) } @$rows } };
+            my %rows = map { ($_->{published} ? 'publish:' : '') . $_->{storage} => of_kit($_, $prefix) }
+                grep { !$_->{of} || $_->{of}->{$storeid} } @$rows;
+            $copies{$storeid} = { copies => \%rows };
         }
     }
     PVE::Escrow::State::set_all(\%copies);
@@ -324,7 +335,13 @@ my sub read_kits ($cfg, $storeid, $wanted) {
 
 sub kits ($storeid, $wanted) {
     my $cfg = PVE::Storage::config();
-    my $job = sub { return read_kits($cfg, $storeid, $wanted) };
+    my $is_server = (($cfg->{ids}->{$storeid} // {})->{type} // '') eq 'pbs';
+    require PVE::Escrow::Publish if $is_server;
+    my $job = sub {
+        return $is_server
+            ? PVE::Escrow::Publish::kits($storeid, $wanted)
+            : read_kits($cfg, $storeid, $wanted);
+    };
     my $done = PVE::Escrow::Apart::run({ $storeid => $job }, $SECONDS)->{$storeid};
     return $done->{value} // die "the copies on storage '$storeid' can't be read: $done->{error}\n";
 }

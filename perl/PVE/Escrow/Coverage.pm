@@ -59,6 +59,11 @@ A function that tells the state of a key by its fingerprint. Ask it for many.
 
 The key that the newest encrypted snapshot names, as remembered.
 
+=item unneeded($state)
+
+The keys that were rotated away and that no snapshot needs any more, as far as the server showed since: from what
+L<PVE::Escrow::State> has of a storage.
+
 =item short_of_keys($coverage)
 
 The keys that snapshots need and that are neither sealed nor acknowledged.
@@ -148,6 +153,13 @@ sub cached ($storeid, $states = states()) {
 sub newest_key ($storeid) {
     my $keys = (PVE::Escrow::State::get($storeid)->{coverage} // {})->{keys} // [];
     return @$keys ? $keys->[0]->{fingerprint} : undef;
+}
+
+sub unneeded ($state) {
+    my $coverage = $state->{coverage} // return;
+    my %needed = map { $_->{fingerprint} => 1 } $coverage->{keys}->@*;
+    return grep { !$needed{$_} } map { $_->{fingerprint} }
+        grep { $_->{time} < $coverage->{time} } ($state->{rotated} // [])->@*;
 }
 
 sub short_of_keys ($coverage) {

@@ -56,6 +56,7 @@ sub make ($storeid, $scfg) {
         version => $VERSION,
         fingerprint => $key->{fingerprint},
         seals => \@seals,
+        storage => $storeid,
         connection => PVE::Escrow::Storage::connection($scfg),
         created => PVE::Escrow::Records::now(),
         program => 'pve-escrow ' . PVE::RS::Escrow::version()->{version},

@@ -26,7 +26,8 @@ Both fetch backups through the installed client, or read the datastore if it is 
 
 =item prepare($storeid, $scfg, $order)
 
-Checks what can be checked at once: with C<code>, which seal it opens. Other members of C<$order>: C<snapshots>, a list;
+Checks what can be checked at once: with C<code>, which seal it opens, of the live key or of that of C<fingerprint>.
+Other members of C<$order>: C<snapshots>, a list;
 C<full>; C<sample>, how much of each archive, in MiB. Returns what C<run> takes. Dies if there is no key or no seal.
 
 =item prove($storeid, $scfg, $order)
@@ -59,10 +60,12 @@ sub prepare ($storeid, $scfg, $order) {
             if !$live || !$live->{verified};
         return { %$order, keyfile => $keyfile, fingerprint => $live->{fingerprint} };
     }
-    my $fingerprint = ($live // {})->{fingerprint} // PVE::Escrow::Storage::claimed($scfg)
+    my $present = ($live // {})->{fingerprint} // PVE::Escrow::Storage::claimed($scfg);
+    my $fingerprint = $order->{fingerprint} // $present
         // die "storage '$storeid' has no key whose seals could be tried\n";
     my $seal = PVE::Escrow::Seal::verify($fingerprint, $order->{code});
-    return { %$order, seal => $seal, fingerprint => $fingerprint };
+    my $is_past = defined($present) && $fingerprint ne $present;
+    return { %$order, seal => $seal, fingerprint => $fingerprint, past => $is_past };
 }
 
 my sub key_of ($order) {
@@ -213,8 +216,9 @@ sub run ($storeid, $scfg, $order) {
     my $kind = defined($order->{code}) ? 'drill' : 'proof';
     leave_evidence($storeid, $kind, $result);
     eval {
-        PVE::Escrow::State::set($storeid, { $kind => $result });
-        note_verified($storeid, $order) if $order->{seal} && $result->{result} ne 'unknown';
+        PVE::Escrow::State::set($storeid, { $order->{past} ? "past-$kind" : $kind => $result });
+        note_verified($storeid, $order)
+            if $order->{seal} && !$order->{past} && $result->{result} ne 'unknown';
         1;
     } or log_warn("the result can't be remembered: $@");
     return $result;

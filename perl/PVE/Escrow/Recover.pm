@@ -42,7 +42,7 @@ Installs the key and sets it in F<storage.cfg>. Members of C<$order>:
 
 =item C<source>: text of a kit or of a blob
 
-=item C<copy>: a storage that has copies of kits; without both, the records of this cluster
+=item C<copy>: a storage that has copies of kits, or whose server has them; without both, the records of this cluster
 
 =item C<storage>: the storage whose copy is preferred
 
@@ -54,11 +54,23 @@ Installs the key and sets it in F<storage.cfg>. Members of C<$order>:
 
 =item C<password>: the secret of the backup server, for a storage that does not exist yet
 
+=item C<connection>: the way to the backups that the caller relies on, in place of what the kit says
+
+=item C<fresh>: the key is a new one, so it is not the one that snapshots need
+
 =item C<by>: the calling user
 
 =back
 
 Returns C<fingerprint>, C<changed>, C<kept>, C<seal> and C<created>, whether the storage is new.
+
+=item keep($order)
+
+Keeps the key, and a record of its seal, without a storage. Returns C<fingerprint> and C<name>, that of the kept key.
+
+=item with_key($found, $code, $use)
+
+Calls C<$use> with a file that holds the key of what C<find> has found, for as long as that takes.
 
 =item to_file($order, $out)
 
@@ -103,7 +115,10 @@ my sub expected ($storeid, $scfg, $order) {
     my @known = (
         ['its key file holds', present($storeid)],
         ['storage.cfg names', $scfg ? PVE::Escrow::Storage::claimed($scfg) : undef],
-        ['its newest encrypted snapshot needs', PVE::Escrow::Coverage::newest_key($storeid)],
+        [
+            'its newest encrypted snapshot needs',
+            $order->{fresh} ? undef : PVE::Escrow::Coverage::newest_key($storeid)
+        ],
     );
     for my $known (@known) {
         my ($where, $fingerprint) = @$known;
@@ -229,7 +244,7 @@ sub to_file ($order, $out) {
 }
 
 # in memory only, where nobody but root can read it, and gone again whatever happens
-my sub with_key ($found, $code, $use) {
+sub with_key ($found, $code, $use) {
     my $file = PVE::Escrow::File::run_directory() . "/recover.$$.enc";
     unlink($file);
     my ($result, $err);
@@ -285,7 +300,7 @@ my sub write_section ($storeid, $found, $section) {
 }
 
 # so that status knows of the seal on a cluster that never made one
-my sub remember ($found, $order, $connection) {
+my sub remember ($found, $order, $connection, $keyfile) {
     my $now = PVE::Escrow::Records::now();
     return PVE::Escrow::Records::change(
         $found->{fingerprint},
@@ -304,9 +319,26 @@ my sub remember ($found, $order, $connection) {
             $seal->{'last-verified'} = $now;
             push $record->{connections}->@*, $connection
                 if $connection && !$record->{connections}->@*;
+            PVE::Escrow::Seal::sign($record, $keyfile);
             return $seal->{id};
         },
     );
+}
+
+sub keep ($order) {
+    PVE::Escrow::Records::check_quorum();
+    my $found = find($order, undef);
+    my $connection = connection_of($found, $order->{code});
+    my $kept = with_key(
+        $found,
+        $order->{code},
+        sub ($keyfile) {
+            my $kept = PVE::Escrow::Keep::import_file($keyfile);
+            remember($found, $order, $connection, $keyfile);
+            return $kept;
+        },
+    );
+    return { fingerprint => $found->{fingerprint}, name => $kept->{name} };
 }
 
 sub recover ($storeid, $order) {
@@ -318,6 +350,7 @@ sub recover ($storeid, $order) {
     my ($connection, $section);
     if (!$scfg) {
         $connection = connection_of($found, $order->{code}) if defined($found->{source});
+        $connection = $order->{connection} // $connection;
         $section = new_section($storeid, $connection, $order);
     }
     my $installed = with_key(
@@ -343,7 +376,8 @@ sub recover ($storeid, $order) {
         PVE::Escrow::Storage::key_file($storeid),
         'after it was recovered'
     );
-    my $seal = remember($found, $order, $connection);
+    my $seal =
+        remember($found, $order, $connection, PVE::Escrow::Storage::key_file($storeid));
     PVE::Escrow::Evidence::add(
         'recovered',
         user => $order->{by},

@@ -20,7 +20,7 @@ nothing but ages. Members, each with the C<time> in seconds since 1970:
 
 =item C<drill>, C<proof>
 
-The last of each: C<result>, C<text>, C<user>, C<fingerprint> of the key, C<snapshots> that were looked at, C<bytes> that were
+The last of each, C<past-drill> with a key that is not the live one: C<result>, C<text>, C<user>, C<fingerprint> of the key, C<snapshots> that were looked at, C<bytes> that were
 decrypted, C<upid> of the task, C<controls> of a drill.
 
 =item C<coverage>
@@ -29,7 +29,11 @@ See L<PVE::Escrow::Coverage>.
 
 =item C<copies>
 
-What became of the copies of its kit, by storage.
+What became of the copies of its kit, by storage; C<publish:STORAGE> of those that were published on its server.
+
+=item C<rotated>
+
+The keys that another has taken the place of: a list of C<fingerprint> and C<time>.
 
 =back
 

@@ -44,6 +44,10 @@ The fingerprint that F<storage.cfg> names, if it does: keys of old clients have 
 
 What a kit says of the way to the backups. No secret.
 
+=item same_server($first, $second)
+
+Do two connections, or sections, lead to the same server?
+
 =item server($storeid, $scfg)
 
 The way to its server, as the library's C<remote_...> operations take it.
@@ -103,6 +107,11 @@ sub connection ($scfg) {
         $connection->{$name} = "$scfg->{$name}" if defined($scfg->{$name});
     }
     return $connection;
+}
+
+sub same_server ($first, $second) {
+    my ($one, $two) = map { lc($_->{server}) . ' ' . ($_->{port} // 8007) } $first, $second;
+    return $one eq $two;
 }
 
 sub server ($storeid, $scfg) {

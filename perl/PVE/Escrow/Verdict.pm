@@ -81,7 +81,7 @@ my sub of_copies ($status, $state, $context) {
         . ' ago or more.'
         : 'The kit lies on this cluster only: if that is lost, the words alone open nothing.';
     my $next =
-        defined($context->{config}->{copies})
+        defined($context->{config}->{copies} // $context->{config}->{publish})
         ? 'pveescrow copies'
         : 'pveescrow config --copies STORAGE';
     return (@reasons, reason('no-copy', 'warning', $why, $next));
@@ -108,6 +108,14 @@ my sub of_coverage ($status, $state, $context) {
             "$coverage->{nameless} encrypted snapshots do not say which key they need: their manifests were changed.",
             "pveescrow coverage $storeid",
         ) if $coverage->{nameless};
+    for my $short (map { PVE::Escrow::Records::short($_) } PVE::Escrow::Coverage::unneeded($state)) {
+        push @reasons,
+            reason(
+                "unneeded-$short",
+                'notice',
+                "No snapshot needs the old key $short any more, as far as the server shows. Its record does no harm.",
+            );
+    }
     for my $key (PVE::Escrow::Coverage::short_of_keys($coverage)) {
         my $short = PVE::Escrow::Records::short($key->{fingerprint});
         my $needed =

@@ -114,6 +114,21 @@ group the newest snapshot of this key, or the C<snapshots> that are named; of ea
 all (C<full>). With a code it is a drill, and C<controls> says what must not open anything, and did not. Writes a line to
 standard output for each snapshot. It may run for hours: in a worker only.
 
+=item remote_snapshots({ repository, 'password-file', 'tls-fingerprint', ns })
+
+Lists C<snapshots> in a namespace of a server, oldest first: C<snapshot>, C<protection>, and C<key> and C<size> if the server says.
+
+=item remote_publish({ repository, 'password-file', 'tls-fingerprint', ns, 'backup-id' => NAME, text => KITS })
+
+Makes a snapshot of kits, one a line, in the group C<host/NAME>, with a call of the client that has no key at hand. NAME is
+C<pve-escrow-...-> and 8 hexadecimal digits. Returns C<snapshot>, and whether it is C<protected>.
+
+=item remote_kits({ repository, 'password-file', 'tls-fingerprint', ns, snapshots => [...] })
+
+Reads all such snapshots, or those that are named: C<kits>, C<snapshot> and C<text> each, those of the user's own groups first and
+of each group the newest first; C<problems>, C<snapshot> and C<what> each; C<snapshots>, how many there are. Anybody who may
+make backups there can have written them.
+
 =item schema($name)
 
 The C<description>, C<parameters> and C<returns> of an operation, as C<PVE::RESTHandler::register_method> takes them.
@@ -183,7 +198,7 @@ load();
 
 for my $name (qw(
     authenticate check_master_key coverage create find fingerprint inspect install prove read_code
-    remote_coverage remote_prove sign unwrap verify
+    remote_coverage remote_kits remote_prove remote_publish remote_snapshots sign unwrap verify
 )) {
     no strict 'refs';
     no warnings qw(prototype redefine);

@@ -61,6 +61,9 @@ pub struct Kit {
     pub fingerprint: Fingerprint,
     /// The sealed keys: each opens with a recovery code of its own.
     pub seals: Vec<Seal>,
+    /// Name of the storage that the backups are on, in the cluster that made the kit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub storage: Option<String>,
     /// Where the backups are.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub connection: Option<Connection>,
@@ -182,6 +185,7 @@ mod tests {
             }),
             created: "2026-11-21T19:31:17+00:00".into(),
             program: "pve-escrow 0.1.0".into(),
+            storage: Some("vault".to_owned()),
             evidence: Some(Evidence {
                 chain: "0123456789abcdef".into(),
                 count: 17,

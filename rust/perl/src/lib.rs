@@ -13,7 +13,9 @@ pub mod export {
     //! See [`pve_escrow::ops`] for what each function does and how it fails.
 
     use anyhow::Error;
+    use pve_escrow::client::kits::{Found as FoundKits, Published};
     use pve_escrow::client::prove::RemoteReport;
+    use pve_escrow::client::snapshots::Snapshots;
     use pve_escrow::ops::code::{self, Find, Found, ReadCode, Typed};
     use pve_escrow::ops::datastore::{self, Place, Prove};
     use pve_escrow::ops::document::{self, Authenticate, Sign, Signed};
@@ -160,6 +162,33 @@ pub mod export {
     #[export]
     pub fn remote_coverage(input: remote::Place) -> Result<Coverage, Error> {
         Ok(remote::coverage(&input)?)
+    }
+
+    /// Lists the snapshots of a server.
+    ///
+    /// # Errors
+    /// As [`remote::snapshots`].
+    #[export]
+    pub fn remote_snapshots(input: remote::Place) -> Result<Snapshots, Error> {
+        Ok(remote::snapshots(&input)?)
+    }
+
+    /// Publishes kits on a server.
+    ///
+    /// # Errors
+    /// As [`remote::publish`].
+    #[export]
+    pub fn remote_publish(input: remote::Publish) -> Result<Published, Error> {
+        Ok(remote::publish(&input)?)
+    }
+
+    /// Reads the kits that were published on a server.
+    ///
+    /// # Errors
+    /// As [`remote::kits`].
+    #[export]
+    pub fn remote_kits(input: remote::Kits) -> Result<FoundKits, Error> {
+        Ok(remote::kits(&input)?)
     }
 
     /// The schema of an operation, as `register_method` takes it.

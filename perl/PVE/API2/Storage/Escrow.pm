@@ -202,6 +202,9 @@ __PACKAGE__->register_method({
             items => object(
                 outside =>
                     { type => 'boolean', description => "Is it outside of this cluster's disks?" },
+                published => {
+                    type => 'boolean', optional => 1, description => 'Is it on its backup server?',
+                },
                 result => text('How it is.', enum => [qw(ok error)]),
                 storage => get_standard_option('pve-storage-id'),
                 text => text('In words.', optional => 1),
@@ -294,21 +297,20 @@ __PACKAGE__->register_method({
     },
 });
 
-# A key that is sealed is sealed, whatever becomes of the copies. Less than a caller of the API waits.
-my $COPY_SECONDS = 20;
+# A key that is sealed is sealed, whatever becomes of the copies. Twice, copies and servers, is less than a caller of the API
+# waits.
+my $COPY_SECONDS = 13;
 
 my sub write_copies () {
     my $rows = eval {
-        require PVE::Escrow::Copies;
-        my $rows = PVE::Escrow::Copies::write_all($COPY_SECONDS);
-        PVE::Escrow::Copies::remember($rows);
-        $rows;
+        require PVE::Escrow::Publish;
+        PVE::Escrow::Publish::refresh($COPY_SECONDS);
     } // [{ result => 'error', text => $@ =~ s/\s+\z//r, outside => 0 }];
     return [
         map {
             my $row = $_;
             +{ map { defined($row->{$_}) ? ($_ => $row->{$_}) : () }
-                    qw(storage result text outside) }
+                    qw(storage result text outside published) }
         } @$rows
     ];
 }
@@ -318,7 +320,8 @@ __PACKAGE__->register_method({
     path => 'confirm',
     method => 'POST',
     description =>
-        'Makes a pending seal active, once its code has opened the stored blob. Copies of the kits are written then.',
+        'Makes a pending seal active, once its code has opened the stored blob. Copies of the kits are written and published'
+        . ' then.',
     proxyto => 'node',
     protected => 1,
     allowtoken => 0,
@@ -335,6 +338,7 @@ __PACKAGE__->register_method({
                     type => 'boolean',
                     description => "Is it on other disks than this node's system?"
                 },
+                published => { type => 'boolean', optional => 1, description => 'Is it on its backup server?' },
                 result => text('How it went.', enum => [qw(ok error)]),
                 storage => get_standard_option('pve-storage-id', { optional => 1 }),
                 text => text('In words.'),
@@ -402,7 +406,7 @@ __PACKAGE__->register_method({
         copy => get_standard_option(
             'pve-storage-id',
             {
-                description => 'A storage that has copies of kits, to recover from those.',
+                description => 'A storage that has copies of kits, or whose server has them, to recover from those.',
                 optional => 1
             },
         ),
@@ -467,6 +471,9 @@ __PACKAGE__->register_method({
         user => 'all',
     },
     parameters => parameters(
+        fingerprint => {
+            %$EXPECT, description => 'A past key of the storage, with its code, in place of the present one.',
+        },
         full => {
             type => 'boolean', optional => 1, default => 0,
             description => 'All of each archive.',
@@ -492,7 +499,9 @@ __PACKAGE__->register_method({
         }
         my $scfg = storage($param);
         require PVE::Escrow::Prove;
-        my %order = map { $_ => $param->{$_} } qw(full sample snapshots);
+        die "a past key is for a drill: give its recovery code too\n"
+            if defined($param->{fingerprint}) && !defined($code);
+        my %order = map { $_ => $param->{$_} } qw(fingerprint full sample snapshots);
         my $order =
             PVE::Escrow::Prove::prepare($storeid, $scfg, { %order, code => $code, user => $user });
         return worker(

@@ -30,6 +30,8 @@ pub enum Refusal {
     Killed,
     /// The client is not installed, or can't be started.
     NoClient,
+    /// The group has a snapshot of this time, or of a later one.
+    NotNewer,
     /// Something else.
     Other,
 }
@@ -54,6 +56,7 @@ const TEXTS: &[(&str, Refusal)] = &[
     ("owner check failed", Refusal::Owner),
     ("manifest does not contain file", Refusal::Gone),
     ("does not exist", Refusal::Gone),
+    ("older than last backup", Refusal::NotNewer),
     ("authentication failed", Refusal::Login),
     ("permission check failed", Refusal::Login),
     ("API token secret must be provided", Refusal::Login),
@@ -96,6 +99,7 @@ impl Refusal {
             Self::Flooded => "flooded",
             Self::Killed => "killed",
             Self::NoClient => "no-client",
+            Self::NotNewer => "not-newer",
             Self::Other => "other",
         }
     }

@@ -32,6 +32,12 @@ pub(super) struct Listed {
     files: Vec<ListedFile>,
     #[serde(default)]
     fingerprint: Option<Fingerprint>,
+    /// The user or token that made its group.
+    #[serde(default)]
+    pub owner: Option<String>,
+    /// Of all its files, before deduplication.
+    #[serde(default)]
+    pub size: Option<u64>,
 }
 
 #[derive(Debug, Deserialize)]

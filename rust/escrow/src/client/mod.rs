@@ -6,16 +6,18 @@
 //! finds no configuration of root's, since a default key there would mask a result.
 //!
 //! * [`Server`] says where, [`child`] runs one call, [`answer`] tells what its texts mean.
-//! * [`mod@coverage`] and [`mod@prove`] are the operations, [`controls`] what a drill shows besides. Both run a few calls at a time on tokio, and leave no child
+//! * [`mod@coverage`], [`mod@prove`], [`mod@snapshots`] and [`mod@kits`] are the operations, [`controls`] what a drill shows besides. They run a few calls at a time on tokio, and leave no child
 //!   behind when the process is told to end.
 
 pub mod answer;
 pub mod child;
 pub mod controls;
 pub mod coverage;
+pub mod kits;
 mod listing;
 pub mod prove;
 mod server;
+pub mod snapshots;
 
 pub use answer::Refusal;
 pub use server::Server;

@@ -19,6 +19,10 @@ const PROGRAM: &str = "proxmox-backup-client";
 /// Numbers of the inherited files.
 const SECRET_FD: i32 = 3;
 const KEY_FD: i32 = 4;
+const CONTENT_FD: i32 = 5;
+
+/// Where a call finds what it is to upload.
+pub(super) const CONTENT: &str = "/proc/self/fd/5";
 
 /// A datastore of a backup server.
 #[derive(Debug)]
@@ -55,8 +59,27 @@ impl Server {
         })
     }
 
+    /// The user or token, as the server names owners.
+    pub(super) fn user(&self) -> Option<&str> {
+        self.repository.rsplit_once('@').map(|(user, _)| user)
+    }
+
     /// A call of the client. `key` is the content of a key file.
     pub(super) fn command(&self, call: &[&str], key: Option<&[u8]>) -> Result<Command> {
+        self.command_with(call, key, None)
+    }
+
+    /// A call that uploads `content`, which is at [`CONTENT`] for it. No key is at hand: nothing can lock it.
+    pub(super) fn upload(&self, call: &[&str], content: &[u8]) -> Result<Command> {
+        self.command_with(call, None, Some(content))
+    }
+
+    fn command_with(
+        &self,
+        call: &[&str],
+        key: Option<&[u8]>,
+        content: Option<&[u8]>,
+    ) -> Result<Command> {
         let mut command = Command::new(PROGRAM);
         command.args(call).arg("--repository").arg(&self.repository);
         command.env_clear();
@@ -94,6 +117,12 @@ impl Server {
             inherited.push(FdMapping {
                 parent_fd: in_memory(key)?,
                 child_fd: KEY_FD,
+            });
+        }
+        if let Some(content) = content {
+            inherited.push(FdMapping {
+                parent_fd: in_memory(content)?,
+                child_fd: CONTENT_FD,
             });
         }
         command

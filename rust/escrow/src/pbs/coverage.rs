@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::blob::Buffer;
 use super::datastore::{Datastore, Scope, SnapshotId, Unreadable};
 use super::manifest::{Manifest, Protection};
-use super::name::{BackupType, MASTER_KEY_BLOB};
+use super::name::{BackupType, MASTER_KEY_BLOB, is_of_kits};
 use super::{Fault, Watch};
 use crate::Fingerprint;
 use crate::error::{Error, Result};
@@ -26,7 +26,8 @@ pub struct Coverage {
     pub plain: Group,
     /// Those without manifest: running, broken off, or damaged.
     pub without_manifest: Group,
-    /// Machines with `host` backups that need no key: what is backed up there can be read by whoever has the server.
+    /// Machines with `host` backups that need no key: what is backed up there can be read by whoever has the server. Kits
+    /// are no machine's.
     pub plain_hosts: Vec<String>,
     /// Snapshots and directories that could not be read, or whose manifest is damaged.
     pub unreadable: Vec<Unreadable>,
@@ -79,7 +80,8 @@ impl Tally {
             }
             (None, Protection::Plain) => {
                 self.coverage.plain.add(id);
-                if id.snapshot.backup_type() == BackupType::Host {
+                let is_host = id.snapshot.backup_type() == BackupType::Host;
+                if is_host && !is_of_kits(id.snapshot.id()) {
                     self.plain_hosts.insert(id.snapshot.id().to_owned());
                 }
             }

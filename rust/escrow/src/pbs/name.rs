@@ -140,6 +140,14 @@ pub(super) fn is_backup_id(text: &str) -> bool {
     is_safe(text)
 }
 
+/// Do kits lie in a `host` group of this name? `pve-escrow-`, a name, and 8 hexadecimal digits.
+pub fn is_of_kits(id: &str) -> bool {
+    let is_hex = |c: char| c.is_ascii_digit() || ('a'..='f').contains(&c);
+    id.strip_prefix("pve-escrow-")
+        .and_then(|rest| rest.rsplit_once('-'))
+        .is_some_and(|(name, hex)| !name.is_empty() && hex.len() == 8 && hex.chars().all(is_hex))
+}
+
 /// A snapshot in its namespace: `ct/100/2024-06-05T16:00:00Z`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]

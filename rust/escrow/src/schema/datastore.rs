@@ -25,9 +25,10 @@ pub(super) const NAMESPACE: Schema = StringSchema::new("Namespace, if not the ro
     .max_length(256)
     .schema();
 const ALL_NAMESPACES: Schema = flag("Look into all namespaces.");
-const SNAPSHOT: Schema = StringSchema::new("Snapshot, as in ct/100/2024-06-05T16:00:00Z.")
-    .max_length(256)
-    .schema();
+pub(super) const SNAPSHOT: Schema =
+    StringSchema::new("Snapshot, as in ct/100/2024-06-05T16:00:00Z.")
+        .max_length(256)
+        .schema();
 pub(super) const SNAPSHOTS: Schema = ArraySchema::new("Only these snapshots.", &SNAPSHOT).schema();
 const SECONDS: Schema = NumberSchema::new("How long it took.").schema();
 

@@ -4,7 +4,8 @@ use proxmox_schema::{ArraySchema, IntegerSchema, ObjectSchema, Schema, StringSch
 
 use super::Operation;
 use super::datastore::{
-    COVERAGE, NAMESPACE, PROVEN, SNAPSHOTS, TOTALS, UNREADABLE, VERDICT, count, flag, text,
+    COVERAGE, NAMESPACE, PROVEN, SNAPSHOT, SNAPSHOTS, TOTALS, UNREADABLE, VERDICT, count, flag,
+    text,
 };
 use super::key::{BLOB, CODE, FINGERPRINT, KEYFILE, path};
 
@@ -40,6 +41,10 @@ const CONTROLS: Schema = ObjectSchema::new(
 )
 .schema();
 
+const KITS: Schema = StringSchema::new("Kits, one a line.")
+    .max_length(1 << 20)
+    .schema();
+
 pub(super) const OPERATIONS: &[Operation] = &[
     Operation {
         name: "remote_coverage",
@@ -53,6 +58,125 @@ pub(super) const OPERATIONS: &[Operation] = &[
             ],
         ),
         output: COVERAGE,
+    },
+    Operation {
+        name: "remote_kits",
+        input: ObjectSchema::new(
+            "Reads the kits that were published on a server, those of the calling user's groups first.",
+            &[
+                ("ns", true, &NAMESPACE),
+                ("password-file", false, &PASSWORD_FILE),
+                ("repository", false, &REPOSITORY),
+                ("snapshots", true, &SNAPSHOTS),
+                ("tls-fingerprint", true, &TLS_FINGERPRINT),
+            ],
+        ),
+        output: ObjectSchema::new(
+            "What was found. Anybody who may make backups there can have written it.",
+            &[
+                (
+                    "kits",
+                    false,
+                    &ArraySchema::new(
+                        "In the order in which they were read.",
+                        &ObjectSchema::new(
+                            "A kit, or what somebody put in its place.",
+                            &[
+                                ("snapshot", false, &SNAPSHOT),
+                                ("text", false, &text("Its content.")),
+                            ],
+                        )
+                        .schema(),
+                    )
+                    .schema(),
+                ),
+                (
+                    "problems",
+                    false,
+                    &ArraySchema::new(
+                        "What could not be read.",
+                        &ObjectSchema::new(
+                            "A snapshot.",
+                            &[
+                                ("snapshot", false, &SNAPSHOT),
+                                ("what", false, &text("Why.")),
+                            ],
+                        )
+                        .schema(),
+                    )
+                    .schema(),
+                ),
+                (
+                    "snapshots",
+                    false,
+                    &count("Snapshots of kits that there are."),
+                ),
+            ],
+        ),
+    },
+    Operation {
+        name: "remote_publish",
+        input: ObjectSchema::new(
+            "Publishes kits as a snapshot that no key locks, and protects it if the server permits.",
+            &[
+                (
+                    "backup-id",
+                    false,
+                    &StringSchema::new("Its group: pve-escrow-NAME-, and 8 hexadecimal digits.")
+                        .max_length(64)
+                        .schema(),
+                ),
+                ("ns", true, &NAMESPACE),
+                ("password-file", false, &PASSWORD_FILE),
+                ("repository", false, &REPOSITORY),
+                ("text", false, &KITS),
+                ("tls-fingerprint", true, &TLS_FINGERPRINT),
+            ],
+        ),
+        output: ObjectSchema::new(
+            "What was made.",
+            &[
+                (
+                    "protected",
+                    false,
+                    &flag("May nobody remove it before that is taken back?"),
+                ),
+                ("snapshot", false, &SNAPSHOT),
+            ],
+        ),
+    },
+    Operation {
+        name: "remote_snapshots",
+        input: ObjectSchema::new(
+            "Lists the snapshots in a namespace of a server.",
+            &[
+                ("ns", true, &NAMESPACE),
+                ("password-file", false, &PASSWORD_FILE),
+                ("repository", false, &REPOSITORY),
+                ("tls-fingerprint", true, &TLS_FINGERPRINT),
+            ],
+        ),
+        output: ObjectSchema::new(
+            "Those with a manifest.",
+            &[(
+                "snapshots",
+                false,
+                &ArraySchema::new(
+                    "Oldest first.",
+                    &ObjectSchema::new(
+                        "A snapshot.",
+                        &[
+                            ("key", true, &FINGERPRINT),
+                            ("protection", false, &text("encrypted, signed or plain.")),
+                            ("size", true, &count("Of its files, in bytes.")),
+                            ("snapshot", false, &SNAPSHOT),
+                        ],
+                    )
+                    .schema(),
+                )
+                .schema(),
+            )],
+        ),
     },
     Operation {
         name: "remote_prove",
