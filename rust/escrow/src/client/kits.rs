@@ -179,7 +179,7 @@ fn in_order(server: &Server, listed: &[Listed]) -> Vec<SnapshotName> {
             is_kits.then_some((is_own, snapshot))
         })
         .collect();
-    snapshots.sort_by(|a, b| b.1.time().cmp(&a.1.time()));
+    snapshots.sort_by_key(|(_, snapshot)| std::cmp::Reverse(snapshot.time()));
     let mut groups = BTreeSet::new();
     let mut ranked: Vec<_> = snapshots
         .into_iter()
