@@ -115,6 +115,11 @@ my sub wherever_it_was_sent () {
     return @places;
 }
 
+# where pveescrow looks for the client, unless the modules of Proxmox VE are doubles
+my $CLIENT = '/usr/bin/proxmox-backup-client';
+plan(skip_all => "$CLIENT is not the stand-in")
+    if !is_double() && (eval { slurp($CLIENT) } // '') !~ m{tests/pve/bin/};
+
 cluster();
 
 subtest 'end to end' => sub {

@@ -82,7 +82,8 @@ my sub live () {
 }
 
 my sub configured () {
-    return PVE::Storage::config()->{ids}->{vault}->{'encryption-key'};
+    my ($configured) = slurp('/etc/pve/storage.cfg') =~ m/^\tencryption-key (\S+)$/m;
+    return $configured;
 }
 
 my sub data_of ($path) {
@@ -96,6 +97,11 @@ my sub places_of ($data) {
     return grep { data_of($_) eq $data } $FILE,
         map { m/^(.*)$/ } glob('/etc/pve/priv/escrow/kept/*.enc /var/lib/pve-escrow/kept/*.enc');
 }
+
+# where pveescrow looks for the client, unless the modules of Proxmox VE are doubles
+my $CLIENT = '/usr/bin/proxmox-backup-client';
+plan(skip_all => "$CLIENT is not the stand-in")
+    if !is_double() && (eval { slurp($CLIENT) } // '') !~ m{tests/pve/bin/};
 
 subtest 'in a script' => sub {
     set_up();
