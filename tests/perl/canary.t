@@ -92,10 +92,14 @@ ok(
 my ($id) = slurp('/run/out') =~ m/seal (\S+) is pending/;
 assert_kept('confirm', [traced('confirm', 'backup1', $id, '--code-file', '/run/code')], $PLACES);
 assert_kept('verify', [traced(qw(verify backup1 --code-file /run/code))], $PLACES);
+
+# with the real modules pveescrow looks for the client in /usr/bin only
+my $has_client = is_double() || -e '/usr/bin/proxmox-backup-client';
+diag('no proof and no drill: there is no backup client') if !$has_client;
 my @prove = qw(prove backup1 --snapshot ct/100/2024-06-05T16:00:00Z);
-assert_kept('proof', [traced(@prove)], $PLACES);
+assert_kept('proof', [traced(@prove)], $PLACES) if $has_client;
 unlink('/etc/pve/priv/storage/backup1.enc');
-assert_kept('drill', [traced(@prove, '--code-file', '/run/code')], $PLACES);
+assert_kept('drill', [traced(@prove, '--code-file', '/run/code')], $PLACES) if $has_client;
 assert_kept('recover', [traced(qw(recover backup1 --code-file /run/code))], $PLACES);
 assert_kept('kit', [traced(qw(kit backup1))], $PLACES);
 
