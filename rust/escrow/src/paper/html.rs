@@ -9,7 +9,7 @@ p, dl, pre, ol { margin: 0 0 2mm; }
 dl { display: grid; grid-template-columns: max-content 1fr; gap: 0 4mm; }
 dd { margin: 0; font-family: monospace; overflow-wrap: anywhere; }
 pre { font: 9pt/1.35 monospace; white-space: pre-wrap; overflow-wrap: anywhere; }
-.codes { display: flex; flex-wrap: wrap; gap: 4mm; }
+.codes { display: flex; flex-wrap: wrap; gap: 2mm 4mm; margin: 0 0 3mm; }
 figure { margin: 0; width: 56mm; text-align: center; break-inside: avoid; }
 svg { display: block; width: 56mm; height: 56mm; }
 ol { columns: 2; font: 18pt/1.6 monospace; border: 1px solid #000; padding: 4mm; list-style-position: inside; }";

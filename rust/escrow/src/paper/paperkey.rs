@@ -28,15 +28,15 @@ pub fn read(text: &str, what: &str) -> Result<KeyFile> {
     if after.contains(BEGIN) {
         return Err(wrong("there is more than one key on it"));
     }
-    checked(inner.trim(), what)
+    checked(inner.trim().as_bytes(), what)
 }
 
 /// Reads a key file by itself, as the QR code of such a sheet has it.
 ///
 /// # Errors
 /// As [`read`].
-pub fn checked(json: &str, what: &str) -> Result<KeyFile> {
-    let file = KeyFile::parse(json.as_bytes(), what)?;
+pub fn checked(json: &[u8], what: &str) -> Result<KeyFile> {
+    let file = KeyFile::parse(json, what)?;
     if !file.is_protected() {
         file.open(None)?;
     }

@@ -12,8 +12,8 @@ use super::line::LineError;
 use super::lines::{LineReader, QR_MARK, SEPARATOR, in_text};
 use crate::error::{Error, Result};
 
-/// With 8 lines a code has 61 modules: on 5 cm a phone reads it, and a scan of 150 dpi.
-const LINES: usize = 8;
+/// With 5 lines a code has 49 modules: on 5 cm a phone reads it, and a scan of 150 dpi.
+const LINES: usize = 5;
 /// White modules around a code, as the standard wants.
 const QUIET: usize = 4;
 
@@ -96,6 +96,11 @@ impl Parts {
     /// How many parts there are on the sheet; none if no code was read.
     pub fn count(&self) -> usize {
         self.sheet.as_ref().map_or(0, |(_, count)| *count)
+    }
+
+    /// Were all parts read?
+    pub fn is_complete(&self) -> bool {
+        self.count() > 0 && self.seen.len() == self.count()
     }
 
     /// The bytes that were printed; messages call them `what`.
