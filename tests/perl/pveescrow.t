@@ -151,6 +151,16 @@ like(
 # a kit, and a bare node
 my $kit = pveescrow(qw(kit backup1))->{out};
 like($kit, qr/^\{.*"mac":"[0-9a-f]{64}"/, 'kit');
+like(
+    pveescrow(qw(kit backup1 --format text))->{out},
+    qr/^Kit of a Backup.*^Key: +\Q$LIVE_FP\E\n.*^1: [0-9A-Z ]+$/ms,
+    'a sheet of it',
+);
+like(
+    pveescrow(qw(kit backup1 --format html))->{out},
+    qr/\A<!DOCTYPE html>.*<svg .*<\/html>\n\z/s,
+    'a page of it',
+);
 fresh();
 storage_cfg();
 spew('/run/kit.json', $kit);

@@ -471,16 +471,25 @@ __PACKAGE__->register_method({
     path => 'kit',
     method => 'GET',
     description =>
-        'Prints the kit of a storage, or writes it to a file: all but the words, and no secret.',
+        'Prints the kit of a storage, or writes it to a file: all but the words, and no secret. As text or HTML it is a'
+        . ' sheet for paper.',
     parameters => parameters(
-        storage => storage_option(), out => text('A new file.', optional => 1),
+        storage => storage_option(),
+        out => text('A new file.', optional => 1),
+        format => text(
+            'JSON to recover from, or a sheet to print.',
+            enum => [qw(json text html)],
+            default => 'json',
+            optional => 1,
+        ),
     ),
     returns => { type => 'null' },
     code => sub ($param) {
         my $out = delete $param->{out};
         my $kit = call($STORAGE, 'kit', $param)->{kit};
         utf8::encode($kit);
-        defined($out) ? write_new($out, "$kit\n") : say $kit;
+        $kit =~ s/\n*\z/\n/;
+        defined($out) ? write_new($out, $kit) : print $kit;
         return;
     },
 });

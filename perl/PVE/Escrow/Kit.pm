@@ -28,6 +28,10 @@ can't open a blob in it can't have changed the connection either.
 
 The kit of a storage as JSON, signed with its live key. Dies unless that key has an active seal.
 
+=item sheet($text, $format)
+
+A kit as a sheet of paper, C<text> or C<html>, which can be typed or scanned back.
+
 =item parse($text)
 
 Reads a kit, or a bare blob, from outside. Returns C<kit>, the hash, unless it is a bare blob, and C<blobs>. Nothing but
@@ -68,6 +72,10 @@ sub make ($storeid, $scfg) {
         kind => 'kit', keyfile => $keyfile, text => JSON->new->encode($kit),
     });
     return $signed->{text};
+}
+
+sub sheet ($text, $format) {
+    return PVE::RS::Escrow::paper({ text => $text, format => $format })->{text};
 }
 
 my sub blobs_of ($kit) {

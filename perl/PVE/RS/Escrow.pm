@@ -84,6 +84,10 @@ Authenticates a kit or a record with its key. Returns its C<text> with the MAC.
 Checks the MAC, with the key of C<keyfile> or that of C<blob> and C<code>; returns the key's C<fingerprint>. Nothing in a
 kit but its blobs may be used before that.
 
+=item paper({ text => TEXT, format => 'text' | 'html' })
+
+Prints a kit or a sealed key file as a sheet that can be typed or scanned back: returns its C<text>.
+
 =item check_master_key({ pem => TEXT })
 
 Checks the public half of a master key, and wraps a trial as every backup does: RSA of at least 3,072 bits, as C<BEGIN PUBLIC
@@ -197,8 +201,9 @@ my sub wrap ($name, $operation) {
 load();
 
 for my $name (qw(
-    authenticate check_master_key coverage create find fingerprint inspect install prove read_code
-    remote_coverage remote_kits remote_prove remote_publish remote_snapshots sign unwrap verify
+    authenticate check_master_key coverage create find fingerprint inspect install paper prove
+    read_code remote_coverage remote_kits remote_prove remote_publish remote_snapshots sign
+    unwrap verify
 )) {
     no strict 'refs';
     no warnings qw(prototype redefine);

@@ -8,6 +8,7 @@
 //! * [`pbs`] reads datastores of a backup server: proves that a key opens what is there, and restores it.
 //! * [`client`] does that through the installed backup client, where the data is on a server.
 //! * [`master`] opens what the client wraps for a master key, and makes and checks such keys.
+//! * [`paper`] prints kits and blobs such that they can be typed and scanned, and reads that back.
 //! * [`ops`] joins these to whole operations, with a [`schema`] of the input and output of each.
 //!
 //! ```
@@ -38,6 +39,7 @@ pub mod kit;
 mod mac;
 pub mod master;
 pub mod ops;
+pub mod paper;
 pub mod pbs;
 pub mod record;
 mod romix;

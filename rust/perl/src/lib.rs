@@ -18,7 +18,7 @@ pub mod export {
     use pve_escrow::client::snapshots::Snapshots;
     use pve_escrow::ops::code::{self, Find, Found, ReadCode, Typed};
     use pve_escrow::ops::datastore::{self, Place, Prove};
-    use pve_escrow::ops::document::{self, Authenticate, Sign, Signed};
+    use pve_escrow::ops::document::{self, Authenticate, Print, Sheet, Sign, Signed};
     use pve_escrow::ops::master::{self, Checked, Public};
     use pve_escrow::ops::remote;
     use pve_escrow::ops::{
@@ -117,6 +117,15 @@ pub mod export {
     #[export]
     pub fn authenticate(input: Authenticate) -> Result<Verified, Error> {
         Ok(document::authenticate(&input)?)
+    }
+
+    /// Prints a kit or a blob as a sheet of paper.
+    ///
+    /// # Errors
+    /// As [`document::paper`].
+    #[export]
+    pub fn paper(input: Print) -> Result<Sheet, Error> {
+        Ok(document::paper(&input)?)
     }
 
     /// Checks the public half of a master key.

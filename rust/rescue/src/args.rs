@@ -2,6 +2,7 @@
 
 mod datastore;
 mod master_key;
+mod paper;
 
 use std::path::PathBuf;
 
@@ -10,6 +11,7 @@ use pve_escrow::Expected;
 
 pub use datastore::{Coverage, KeySource, Prove, Restore};
 pub use master_key::{Check, MakeMasterKey, MasterKey, Open};
+pub use paper::{Import, Paper};
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -44,6 +46,8 @@ pub enum Command {
     Coverage(Coverage),
     #[command(subcommand)]
     MasterKey(MasterKey),
+    Paper(Paper),
+    Import(Import),
 }
 
 /// Print the fingerprint of a key file.

@@ -3,7 +3,9 @@
 pub mod coverage;
 pub mod create;
 pub mod fingerprint;
+pub mod import;
 pub mod master_key;
+pub mod paper;
 pub mod prove;
 pub mod restore;
 pub mod unwrap;

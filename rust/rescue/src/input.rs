@@ -1,6 +1,7 @@
 //! Where codes and passphrases come from: a file, standard input, or a person at the terminal.
 
-use std::io::stdin;
+use std::fs::File;
+use std::io::{Read, stdin};
 use std::path::Path;
 
 use pve_escrow::master;
@@ -54,10 +55,15 @@ pub fn open<'a>(
     Ok(result?)
 }
 
+/// A recovery code out of a file.
+pub fn code_in(path: &Path) -> Result<RecoveryCode> {
+    Ok(RecoveryCode::parse(&text(path)?)?)
+}
+
 /// The recovery code for `blob`, out of a file or from a person.
 fn recovery_code(path: Option<&Path>, blob: &KeyFile) -> Result<RecoveryCode> {
     match path {
-        Some(path) => Ok(RecoveryCode::parse(&text(path)?)?),
+        Some(path) => code_in(path),
         None => terminal::ask_code(&mut terminal_for("--code-in FILE")?, blob),
     }
 }
@@ -106,7 +112,8 @@ fn first_line(path: &Path) -> Result<SecretString> {
     Ok(SecretString::from(line.trim_end_matches('\r').to_owned()))
 }
 
-fn terminal_for(option: &str) -> Result<Terminal> {
+/// A person to ask; without one, `option` is what to give.
+pub fn terminal_for(option: &str) -> Result<Terminal> {
     Terminal::open().map_err(|err| {
         Failure::Usage(format!(
             "there is no terminal to ask on ({err}): give {option}, or \"{}\"",
@@ -117,11 +124,24 @@ fn terminal_for(option: &str) -> Result<Terminal> {
 
 fn text(path: &Path) -> Result<Zeroizing<String>> {
     let bytes = bytes(path)?;
-    let text = std::str::from_utf8(&bytes).map_err(|_| Error::Damaged {
-        what: path.display().to_string(),
+    Ok(Zeroizing::new(utf8(&bytes, &name(path))?.to_owned()))
+}
+
+/// The text of an input.
+pub fn utf8<'a>(bytes: &'a [u8], what: &str) -> Result<&'a str> {
+    let damaged = |_| Error::Damaged {
+        what: what.to_owned(),
         why: "it is not a text in UTF-8".to_owned(),
-    })?;
-    Ok(Zeroizing::new(text.to_owned()))
+    };
+    Ok(std::str::from_utf8(bytes).map_err(damaged)?)
+}
+
+/// What messages call an input.
+pub fn name(path: &Path) -> String {
+    match path == Path::new("-") {
+        true => "standard input".to_owned(),
+        false => path.display().to_string(),
+    }
 }
 
 fn bytes(path: &Path) -> Result<SecretBytes> {
@@ -129,4 +149,29 @@ fn bytes(path: &Path) -> Result<SecretBytes> {
         return Ok(file::read_stream(stdin().lock(), "standard input")?);
     }
     Ok(file::read(path)?)
+}
+
+/// A scan, or a page with pictures in it: far larger than a key file.
+pub fn large(path: &Path) -> Result<SecretBytes> {
+    const MAX: u64 = 64 << 20;
+    let failed = |source| Error::Io {
+        action: "read",
+        path: path.to_owned(),
+        source,
+    };
+    if path == Path::new("-") {
+        let mut bytes = Zeroizing::new(Vec::new());
+        stdin()
+            .lock()
+            .take(MAX)
+            .read_to_end(&mut bytes)
+            .map_err(failed)?;
+        return Ok(bytes);
+    }
+    let file = File::open(path).map_err(failed)?;
+    let size = file.metadata().map_err(failed)?.len().min(MAX);
+    // room for all of it, so that growing leaves no copies behind
+    let mut bytes = Zeroizing::new(Vec::with_capacity(size as usize + 1));
+    file.take(MAX).read_to_end(&mut bytes).map_err(failed)?;
+    Ok(bytes)
 }

@@ -6,6 +6,7 @@ mod failure;
 mod input;
 mod interrupt;
 mod output;
+mod picture;
 mod progress;
 mod terminal;
 
@@ -28,6 +29,8 @@ fn main() -> ExitCode {
         Command::Prove(args) => commands::prove::run(&args),
         Command::Restore(args) => commands::restore::run(&args),
         Command::Coverage(args) => commands::coverage::run(&args),
+        Command::Paper(args) => commands::paper::run(&args),
+        Command::Import(args) => commands::import::run(&args),
         Command::MasterKey(command) => commands::master_key::run(&command),
     };
     match done {

@@ -296,3 +296,32 @@ fn without_a_terminal_there_is_an_option_for_it() {
         );
     }
 }
+
+#[test]
+fn lines_of_a_sheet_are_asked_for_until_they_are_right() {
+    let kit = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/tests/cmd/kit.in/backup1.escrow-kit.json"
+    );
+    let kit = fs::read(kit).unwrap();
+    let lines = pve_escrow::paper::to_lines(&kit).unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let mut session = Session::start(directory.path(), "import --out kit");
+    for (number, line) in (1..).zip(&lines) {
+        let (_, bare) = line.split_once(": ").unwrap();
+        let prompt = format!("{number:>3}: ");
+        if number == 3 {
+            session.answer(&prompt, &bare[1..]);
+            let said = session.answer(&prompt, &bare.to_lowercase());
+            assert!(
+                said.contains("line 3 is wrong: it has 33 characters"),
+                "{said}"
+            );
+        } else {
+            session.answer(&prompt, bare);
+        }
+    }
+    let (code, seen) = session.end();
+    assert_eq!(code, Some(0), "{seen}");
+    assert_eq!(fs::read(directory.path().join("kit")).unwrap(), kit);
+}

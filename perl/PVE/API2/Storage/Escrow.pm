@@ -576,15 +576,27 @@ __PACKAGE__->register_method({
     protected => 1,
     allowtoken => 0,
     permissions => $OPERATOR,
-    parameters => parameters(),
-    returns => object(kit => text('The kit as JSON.'), name => text('A name for its file.')),
+    parameters => parameters(
+        format => {
+            description => 'JSON to recover from, or a sheet to print.',
+            type => 'string',
+            enum => [qw(json text html)],
+            default => 'json',
+            optional => 1,
+        },
+    ),
+    returns => object(
+        kit => text('The kit as JSON, or a sheet.'), name => text('A name for its file.'),
+    ),
     code => sub ($param) {
         PVE::Escrow::Access::operator();
         my $scfg = storage($param);
         require PVE::Escrow::Kit;
+        my $format = $param->{format} // 'json';
+        my $kit = PVE::Escrow::Kit::make($param->{storage}, $scfg);
         return {
-            kit => PVE::Escrow::Kit::make($param->{storage}, $scfg),
-            name => "$param->{storage}.escrow-kit.json",
+            kit => $format eq 'json' ? $kit : PVE::Escrow::Kit::sheet($kit, $format),
+            name => "$param->{storage}.escrow-kit." . ($format eq 'text' ? 'txt' : $format),
         };
     },
 });

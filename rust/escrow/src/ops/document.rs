@@ -1,4 +1,4 @@
-//! Operations on kits and records: making them authentic, and finding out whether they are.
+//! Operations on kits and records: making them authentic, finding out whether they are, and printing them.
 
 use std::path::PathBuf;
 
@@ -8,6 +8,7 @@ use super::{Verified, key_of};
 use crate::error::{Error, Result};
 use crate::kit::Kit;
 use crate::mac::Authentic;
+use crate::paper::{Format, KitSheet};
 use crate::record::Record;
 use crate::{Fingerprint, Key, SecretString};
 
@@ -115,4 +116,33 @@ fn authentic<T: Authentic>(document: &T, key: &Key) -> Result<Fingerprint> {
     let fingerprint = belongs(document, key)?;
     document.verify(key)?;
     Ok(fingerprint)
+}
+
+/// A kit, or a blob.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Print {
+    /// Its content.
+    pub text: String,
+    /// What to print it as.
+    pub format: Format,
+}
+
+/// A sheet to print.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Sheet {
+    /// Its content.
+    pub text: String,
+}
+
+/// Prints a kit or a blob as a sheet that can be typed or scanned, and read by the stock client too.
+///
+/// # Errors
+/// As [`KitSheet::new`].
+pub fn paper(input: &Print) -> Result<Sheet> {
+    let sheet = KitSheet::new(input.text.as_bytes(), "the kit")?;
+    Ok(Sheet {
+        text: sheet.print(input.format)?,
+    })
 }

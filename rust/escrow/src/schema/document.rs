@@ -11,6 +11,13 @@ const KIND: Schema = StringSchema::new("What it is.")
         EnumEntry::new("record", "What the cluster remembers of a key."),
     ]))
     .schema();
+const FORMAT: Schema = StringSchema::new("What a sheet is printed as.")
+    .format(&ApiStringFormat::Enum(&[
+        EnumEntry::new("html", "One page of HTML for A4, with QR codes."),
+        EnumEntry::new("text", "Text."),
+    ]))
+    .schema();
+const SHEET: Schema = StringSchema::new("The sheet.").schema();
 const TEXT: Schema = StringSchema::new("Its content.")
     .min_length(1)
     .max_length(65536)
@@ -30,6 +37,14 @@ pub(super) const OPERATIONS: &[Operation] = &[
             ],
         ),
         output: ONLY_FINGERPRINT,
+    },
+    Operation {
+        name: "paper",
+        input: ObjectSchema::new(
+            "Prints a kit or a blob as a sheet that can be typed or scanned.",
+            &[("format", false, &FORMAT), ("text", false, &TEXT)],
+        ),
+        output: ObjectSchema::new("A sheet to print.", &[("text", false, &SHEET)]),
     },
     Operation {
         name: "sign",
