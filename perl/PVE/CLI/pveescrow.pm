@@ -739,7 +739,7 @@ __PACKAGE__->register_method({
             optional => 1,
         },
     ),
-    returns => { type => 'any' },
+    returns => { type => 'any', optional => 1 },
     code => sub ($param) {
         my ($verify, $html) = delete $param->@{qw(verify html)};
         my @anchors = map { anchors_in($_) } (delete($param->{anchor}) // [])->@*;

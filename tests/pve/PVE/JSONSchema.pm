@@ -105,7 +105,12 @@ my $check;
 $check = sub ($value, $schema, $path, $errors) {
     my $type = $schema->{type} // 'any';
     my $wrong = sub ($text) { $errors->{ $path || '_root' } = $text; return; };
-    return if $type eq 'any' || $type eq 'null';
+    return if $type eq 'null';
+    if (!defined($value)) {
+        $wrong->('property is missing and it is not optional') if !$schema->{optional};
+        return;
+    }
+    return if $type eq 'any';
     if ($type eq 'array') {
         return $wrong->("type check ('array') failed") if ref($value) ne 'ARRAY';
         $check->($value->[$_], $schema->{items}, "$path\[$_]", $errors) for 0 .. $#$value;
@@ -115,13 +120,7 @@ $check = sub ($value, $schema, $path, $errors) {
         return $wrong->("type check ('object') failed") if ref($value) ne 'HASH';
         my $properties = $schema->{properties} // {};
         my $below = $path eq '' ? '' : "$path.";
-        for my $name (sort keys %$properties) {
-            if (defined($value->{$name})) {
-                $check->($value->{$name}, $properties->{$name}, "$below$name", $errors);
-            } elsif (!$properties->{$name}->{optional}) {
-                $errors->{"$below$name"} = 'property is missing and it is not optional';
-            }
-        }
+        $check->($value->{$_}, $properties->{$_}, "$below$_", $errors) for sort keys %$properties;
         return if $schema->{additionalProperties} // 1;
         $errors->{"$below$_"} =
             'property is not defined in schema and the schema does not allow additional properties'
