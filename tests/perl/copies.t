@@ -200,6 +200,11 @@ subtest 'partitions of one disk' => sub {
     is(write_all()->{outside}, 0, 'a volume on it');
     unlink('/sys/devices/dm-0/slaves/sda2');
     is(write_all()->{outside}, 1, 'a volume on another');
+    spew('/sys/devices/dm-0/loop/backing_file', "/var/lib/vz/image\n");
+    spew('/var/lib/vz/image', '');
+    is(write_all()->{outside}, 0, 'an image in a file on it');
+    unlink('/var/lib/vz/image');
+    is(write_all()->{outside}, 0, 'one that nobody can see');
     system {'umount'} 'umount', '/sys';
 };
 

@@ -22,8 +22,8 @@ Is something mounted at C<$point>, and does the directory lie on it?
 
 =item is_system($dh)
 
-Does it lie on the device of F</>, F</var> or F</var/lib>? Subvolumes of one btrfs, datasets of one ZFS pool and partitions
-of one disk are the same device.
+Does it lie on the device of F</>, F</var> or F</var/lib>? Subvolumes of one btrfs, datasets of one ZFS pool, partitions
+of one disk, and an image in a file on it are the same device. So is an image whose file can't be seen from here.
 
 =back
 
@@ -52,28 +52,35 @@ sub is_below ($dh, $point) {
     return $found eq $real || index($found, "$real/") == 0;
 }
 
+my $disks_of_number;
+
 # A path there ends in .../DISK or .../DISK/PARTITION; what is put together of others has them as slaves.
 my sub disks ($directory) {
     my ($real) = (Cwd::realpath($directory) // '') =~ m{^(/sys/.+)$} or return;
     my @parts = glob("$real/slaves/*");
     return map { __SUB__->($_) } @parts if @parts;
-    return -e "$real/partition" ? $real =~ s{/[^/]+$}{}r : $real;
+    my $disk = -e "$real/partition" ? $real =~ s{/[^/]+$}{}r : $real;
+    return $disk if !-e "$disk/loop/backing_file";
+    my ($image) = map { m/^(.+)$/ } lines("$disk/loop/backing_file");
+    my ($number) = stat($image // '');
+    return $disks_of_number->($number // (stat('/'))[0]);
 }
 
-my sub disks_of_number ($number) {
+$disks_of_number = sub ($number) {
     my $major = $number >> 8 & 0xfff;
     my $minor = $number & 0xff | $number >> 12 & 0xfff00;
-    return disks("/sys/dev/block/$major:$minor");
-}
+    return ("number $number", disks("/sys/dev/block/$major:$minor"));
+};
 
 my sub devices ($dh) {
     my $number = (stat($dh))[0];
     my $mount = of_handle($dh);
-    my @devices = ("number $number", disks_of_number($number));
+    my @devices = $disks_of_number->($number);
     push @devices, 'pool ' . ($mount->{source} =~ s{/.*}{}r) if $mount->{type} eq 'zfs';
 
     # its subvolumes have numbers of their own
-    push @devices, disks_of_number((stat($mount->{source}))[6] // 0) if $mount->{type} eq 'btrfs';
+    push @devices, map { $disks_of_number->($_) } (stat($mount->{source}))[6]
+        if $mount->{type} eq 'btrfs';
     return @devices;
 }
 
