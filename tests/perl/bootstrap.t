@@ -7,13 +7,13 @@ use v5.36;
 use Cwd ();
 use File::Basename ();
 use File::Path ();
-use IPC::Open3 ();
 use JSON ();
 use Test::More;
 
 use lib Cwd::abs_path(File::Basename::dirname(__FILE__) . '/../lib') =~ m/^(.*)$/;
 
 use Escrow::Test::Tree;
+use Escrow::Test::Tool qw(on_terminal pveescrow);
 
 my $LIVE =
     '03:6b:8f:61:0c:da:d8:85:d9:d7:b5:4d:d3:98:21:70:f9:37:48:d3:6d:27:f3:a8:f6:e3:a6:4d:06:ee:03:7b';
@@ -22,32 +22,6 @@ my $SECRET = 'the-secret-of-the-server';
 my $TLS = join(':', ('ab') x 32);
 my $REPOSITORY = 'lab@pbs!golden@192.0.2.1:store';
 my $PLACE = '/run/client/published/192.0.2.1:store';
-
-my ($perl) = $^X =~ m/^(.*)$/;
-my @modules = map { m/^(.*)$/ } split(m/:/, $ENV{PVE_PERL5LIB} // '');
-my @TOOL = (
-    $perl, '-T', map({ "-I$_" } "$ROOT/perl", @modules ? @modules : "$ROOT/tests/pve"),
-    "$ROOT/perl/bin/pveescrow",
-);
-
-my sub run_with ($input, @command) {
-    spew('/run/stdin', $input);
-    open(my $stdin, '<', '/run/stdin') or die "$!\n";
-    my $pid = IPC::Open3::open3('<&' . fileno($stdin), my $out, undef, @command);
-    my $said = do { local $/; <$out> }
-        // '';
-    waitpid($pid, 0);
-    return { code => $? >> 8, out => $said =~ s/^setlogsock.*\n//mgr };
-}
-
-my sub pveescrow (@args) {
-    return run_with('', @TOOL, @args);
-}
-
-my sub on_terminal ($typed, @args) {
-    my $command = join(' ', map { "'$_'" } @TOOL, @args);
-    return run_with($typed, qw(script --quiet --return --command), $command, '/dev/null');
-}
 
 my sub bootstrap (@more) {
     return pveescrow(

@@ -8,7 +8,6 @@ use Cwd ();
 use Digest::SHA ();
 use File::Basename ();
 use File::Path ();
-use IPC::Open3 ();
 use JSON ();
 use POSIX ();
 use Test::More;
@@ -16,6 +15,7 @@ use Test::More;
 use lib Cwd::abs_path(File::Basename::dirname(__FILE__) . '/../lib') =~ m/^(.*)$/;
 
 use Escrow::Test::Tree;
+use Escrow::Test::Tool qw(pveescrow);
 
 BEGIN { install_plugin() }
 
@@ -504,22 +504,6 @@ subtest 'recover from a copy' => sub {
         qr/pve-escrow: it is a link/, 'nor a linked directory'
     );
 };
-
-my ($perl) = $^X =~ m/^(.*)$/;
-my @modules = map { m/^(.*)$/ } split(m/:/, $ENV{PVE_PERL5LIB} // '');
-
-my sub pveescrow (@args) {
-    my @include = map { "-I$_" } "$ROOT/perl", @modules ? @modules : "$ROOT/tests/pve";
-    open(my $stdin, '<', '/dev/null') or die "$!\n";
-    my $pid = IPC::Open3::open3(
-        '<&' . fileno($stdin), my $out, undef, $perl, '-T', @include,
-        "$ROOT/perl/bin/pveescrow", @args
-    );
-    my $said = do { local $/ = undef; <$out> }
-        // '';
-    waitpid($pid, 0);
-    return { code => $? >> 8, out => $said =~ s/^setlogsock.*\n//mgr };
-}
 
 subtest 'pveescrow' => sub {
     set_up(usb => { type => 'dir', path => '/run/usb', is_mountpoint => 'yes' });

@@ -16,6 +16,7 @@ use Time::HiRes ();
 use lib Cwd::abs_path(File::Basename::dirname(__FILE__) . '/../lib') =~ m/^(.*)$/;
 
 use Escrow::Test::Tree;
+use Escrow::Test::Tool qw(pveescrow);
 
 BEGIN { install_plugin() }
 
@@ -831,13 +832,6 @@ subtest 'core Perl is enough' => sub {
     is((decoded())[0]->{user}, 'root', 'the user is the system\'s');
 };
 
-my @TOOL = ($PERL, '-T', @INCLUDE, "$ROOT/perl/bin/pveescrow");
-
-my sub pveescrow (@args) {
-    my $code = system('sh', '-c', 'exec "$@" >/run/out 2>/run/err', 'sh', @TOOL, @args) >> 8;
-    return { code => $code, out => slurp('/run/out'), err => slurp('/run/err') };
-}
-
 subtest 'API' => sub {
     set_up();
     seal_it();
@@ -907,9 +901,9 @@ subtest 'CLI' => sub {
 
     my $none = pveescrow(qw(evidence --verify --anchor /run/nothing));
     isnt($none->{code}, 0, 'no such anchor');
-    like($none->{err}, qr{cannot open /run/nothing}, 'says why');
+    like($none->{out}, qr{cannot open /run/nothing}, 'says why');
     like(
-        pveescrow(qw(evidence --anchor /run/log))->{err}, qr/--anchor is for --verify/,
+        pveescrow(qw(evidence --anchor /run/log))->{out}, qr/--anchor is for --verify/,
         'alone it is nothing'
     );
 

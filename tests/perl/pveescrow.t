@@ -6,48 +6,19 @@ use v5.36;
 
 use Cwd ();
 use File::Basename ();
-use IPC::Open3 ();
 use JSON ();
 use Test::More;
 
 use lib Cwd::abs_path(File::Basename::dirname(__FILE__) . '/../lib') =~ m/^(.*)$/;
 
 use Escrow::Test::Tree;
+use Escrow::Test::Tool qw(@TOOL on_terminal pveescrow run_with);
 
 my $LIVE_FP =
     '03:6b:8f:61:0c:da:d8:85:d9:d7:b5:4d:d3:98:21:70:f9:37:48:d3:6d:27:f3:a8:f6:e3:a6:4d:06:ee:03:7b';
 my $SHORT = substr($LIVE_FP, 0, 23);
 my $OTHER_SHORT = '7d:34:d4:ed:c3:20:5d:a3';
 my $FILE = '/etc/pve/priv/storage/backup1.enc';
-
-my ($perl) = $^X =~ m/^(.*)$/;
-my @modules = map { m/^(.*)$/ } split(m/:/, $ENV{PVE_PERL5LIB} // '');
-my @TOOL = (
-    $perl, '-T', map({ "-I$_" } "$ROOT/perl", @modules ? @modules : "$ROOT/tests/pve"),
-    "$ROOT/perl/bin/pveescrow",
-);
-
-my sub run_with ($input, @command) {
-    spew('/run/stdin', $input);
-    open(my $stdin, '<', '/run/stdin') or die "$!\n";
-    my $pid = IPC::Open3::open3('<&' . fileno($stdin), my $out, undef, @command);
-    my $said = do { local $/; <$out> }
-        // '';
-    waitpid($pid, 0);
-
-    # what the modules of Proxmox VE say where there is no system log
-    return { code => $? >> 8, out => $said =~ s/^setlogsock.*\n//mgr };
-}
-
-my sub pveescrow (@args) {
-    return run_with('', @TOOL, @args);
-}
-
-# on a terminal of its own, where this is typed
-my sub on_terminal ($typed, @args) {
-    my $command = join(' ', map { "'$_'" } @TOOL, @args);
-    return run_with($typed, qw(script --quiet --return --command), $command, '/dev/null');
-}
 
 my sub set_up () {
     fresh();

@@ -7,7 +7,6 @@ use v5.36;
 use Cwd ();
 use File::Basename ();
 use File::Path ();
-use IPC::Open3 ();
 use JSON ();
 use POSIX ();
 use Test::More;
@@ -16,6 +15,7 @@ use Time::HiRes ();
 use lib Cwd::abs_path(File::Basename::dirname(__FILE__) . '/../lib') =~ m/^(.*)$/;
 
 use Escrow::Test::Tree;
+use Escrow::Test::Tool qw(@TOOL on_terminal pveescrow run_with);
 
 BEGIN { install_plugin() }
 
@@ -36,27 +36,6 @@ my $OLD =
     '03:6b:8f:61:0c:da:d8:85:d9:d7:b5:4d:d3:98:21:70:f9:37:48:d3:6d:27:f3:a8:f6:e3:a6:4d:06:ee:03:7b';
 my $SHORT = substr($OLD, 0, 23);
 my $FILE = '/etc/pve/priv/storage/vault.enc';
-
-my ($perl) = $^X =~ m/^(.*)$/;
-my @modules = map { m/^(.*)$/ } split(m/:/, $ENV{PVE_PERL5LIB} // '');
-my @TOOL = (
-    $perl, '-T', map({ "-I$_" } "$ROOT/perl", @modules ? @modules : "$ROOT/tests/pve"),
-    "$ROOT/perl/bin/pveescrow",
-);
-
-my sub run_with ($input, @command) {
-    spew('/run/stdin', $input);
-    open(my $stdin, '<', '/run/stdin') or die "$!\n";
-    my $pid = IPC::Open3::open3('<&' . fileno($stdin), my $out, undef, @command);
-    my $said = do { local $/; <$out> }
-        // '';
-    waitpid($pid, 0);
-    return { code => $? >> 8, out => $said =~ s/^setlogsock.*\n//mgr };
-}
-
-my sub pveescrow (@args) {
-    return run_with('', @TOOL, @args);
-}
 
 my sub set_up () {
     fresh();
@@ -168,9 +147,8 @@ subtest 'in a script' => sub {
 subtest 'at a terminal' => sub {
     plan(skip_all => 'no terminal') if system('script --version >/dev/null 2>&1');
     set_up();
-    my $command = join(' ', map { "'$_'" } @TOOL, qw(rotate vault));
     my $shown =
-        run_with("\n\n\n", qw(script --quiet --return --command), $command, '/dev/null');
+        on_terminal("\n\n\n", qw(rotate vault));
     like($shown->{out}, qr/The old key is not sealed/, 'an old key without a seal is told');
     like($shown->{out},
         qr/given up at the prompt.*To go on: pveescrow rotate vault --key ([0-9a-f]{64})/s,
