@@ -3,8 +3,10 @@
 use pve_escrow::ops::document::{self, Print};
 use pve_escrow::paper::lines::{self, from_text, in_text};
 use pve_escrow::paper::qr::{self, Parts};
-use pve_escrow::paper::{Format, KitSheet, LineError, LineReader, paperkey, to_lines};
-use pve_escrow::{Error, Fingerprint};
+use pve_escrow::paper::{
+    CodeSheet, Format, KitSheet, LineError, LineReader, Sheet, is_sheet, paperkey, to_lines,
+};
+use pve_escrow::{Error, Fingerprint, RecoveryCode};
 
 const KIT: &[u8] = include_bytes!("../../rescue/tests/cmd/kit.in/backup1.escrow-kit.json");
 const BLOB: &[u8] = include_bytes!("../../../tests/vectors/keys/live.escrow-by-client.enc");
@@ -341,4 +343,55 @@ fn sheets_of_the_stock_client() {
     assert!(paperkey::read(cut, "sheet").is_err());
     assert!(paperkey::read(&text.repeat(2), "sheet").is_err());
     assert!(!paperkey::is_sheet(lines::BEGIN));
+}
+
+#[test]
+fn a_sheet_is_told_from_what_is_none() {
+    let text = KitSheet::new(KIT, "kit")
+        .unwrap()
+        .print(Format::Text)
+        .unwrap();
+    let lines = to_lines(KIT).unwrap();
+    let mistyped = lines.join("\n").replacen("1: ", "1: X", 1);
+    for (text, right) in [
+        (&*text, true),
+        (&lines.join("\n"), true),
+        (&mistyped, false),
+        (&format!("{}\n", qr::parts(&lines).join("\n")), true),
+    ] {
+        assert!(is_sheet(text), "{text}");
+        let read = Sheet::read(text, "sheet");
+        assert_eq!(read.is_ok(), right, "{read:?}");
+        if let Ok(sheet) = read {
+            assert!(matches!(sheet, Sheet::Kit(_)));
+            assert_eq!(sheet.into_content().as_slice(), KIT);
+        }
+    }
+    let key = include_str!("../../../tests/vectors/paperkey/live.html");
+    assert!(is_sheet(key));
+    assert!(matches!(Sheet::read(key, "sheet").unwrap(), Sheet::Key(_)));
+    for none in [KIT, BLOB, b"", b"\n\n", b"1: 2: 3:"] {
+        assert!(!is_sheet(std::str::from_utf8(none).unwrap()));
+    }
+    // lines of something else
+    let text = to_lines(b"hello").unwrap().join("\n");
+    assert!(is_sheet(&text) && Sheet::read(&text, "sheet").is_err());
+}
+
+#[test]
+fn the_sheet_of_the_words_holds_no_key_and_is_not_repeated() {
+    let words =
+        "abacus goldfish thimble overcast remnant lubricant scorpion dwindle pancake virtuous";
+    let sheet = CodeSheet {
+        code: &RecoveryCode::parse(words).unwrap(),
+        fingerprint: None,
+        place: None,
+    };
+    for format in [Format::Text, Format::Html] {
+        let text = sheet.print(format);
+        assert!(is_sheet(&text));
+        let err = Sheet::read(&text, "page").unwrap_err().to_string();
+        assert!(err.contains("page is the sheet of the ten words"), "{err}");
+        assert!(words.split(' ').all(|word| !err.contains(word)), "{err}");
+    }
 }

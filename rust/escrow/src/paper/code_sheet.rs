@@ -11,6 +11,11 @@ const ABOUT: &str = "Whoever has these words and a kit can read the backups. Kee
                      get at it, and away from the kit.";
 const OURS: &str = "To get the key back, with the kit: pve-escrow-rescue unwrap KIT --out key.enc";
 
+/// Is it such a sheet, in text or HTML?
+pub(super) fn is_sheet(text: &str) -> bool {
+    text.contains(TITLE)
+}
+
 /// What is on it.
 #[derive(Debug)]
 pub struct CodeSheet<'a> {

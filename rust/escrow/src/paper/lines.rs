@@ -191,6 +191,17 @@ fn unpack(content: &[u8]) -> Option<Vec<u8>> {
     zstd::bulk::decompress(packed, MAX_SIZE).ok()
 }
 
+/// Is this a sheet with lines, or are lines typed from one in it?
+pub fn is_sheet(text: &str) -> bool {
+    let mut reader = LineReader::default();
+    let mut is_right = |line| {
+        let right = reader.read(line).is_ok();
+        reader.skip();
+        right
+    };
+    text.contains(BEGIN) || in_text(text).into_iter().any(&mut is_right)
+}
+
 /// The lines in a text: what stands between [`BEGIN`] and [`END`] if these are there, else all; also the texts of QR codes.
 pub fn in_text(text: &str) -> Vec<&str> {
     let inner = match text.split_once(BEGIN) {
