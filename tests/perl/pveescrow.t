@@ -161,6 +161,10 @@ like(
     qr/\A<!DOCTYPE html>.*<svg .*<\/html>\n\z/s,
     'a page of it',
 );
+is(
+    pveescrow(qw(kit backup1 --format pdf-ready))->{code},
+    0, 'also by the name of what it is for'
+);
 my $sheets = {
     map { $_ => pveescrow(qw(kit backup1 --format), $_)->{out} } qw(text html),
 };

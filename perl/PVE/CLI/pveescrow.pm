@@ -480,8 +480,8 @@ __PACKAGE__->register_method({
         storage => storage_option(),
         out => text('A new file.', optional => 1),
         format => text(
-            'JSON to recover from, or a sheet to print.',
-            enum => [qw(json text html)],
+            'JSON to recover from, or a sheet to print: pdf-ready is the page of html, which a browser prints as it is.',
+            enum => [qw(json text html pdf-ready)],
             default => 'json',
             optional => 1,
         ),

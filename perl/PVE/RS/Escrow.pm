@@ -84,9 +84,10 @@ Authenticates a kit or a record with its key. Returns its C<text> with the MAC.
 Checks the MAC, with the key of C<keyfile> or that of C<blob> and C<code>; returns the key's C<fingerprint>. Nothing in a
 kit but its blobs may be used before that.
 
-=item paper({ text => TEXT, format => 'text' | 'html' })
+=item paper({ text => TEXT, format => 'text' | 'html' | 'pdf-ready' })
 
 Prints a kit or a sealed key file as a sheet that can be typed or scanned back: returns its C<text>.
+C<pdf-ready> is the page of C<html>.
 
 =item read_sheet({ file => PATH, out => PATH })
 

@@ -29,7 +29,8 @@ use serde::Deserialize;
 pub enum Format {
     /// For any printer, and for reading back.
     Text,
-    /// One page of HTML without scripts, for A4: with QR codes.
+    /// One page of HTML without scripts, with QR codes, which a browser prints as it is: also called `pdf-ready`.
+    #[serde(alias = "pdf-ready")]
     Html,
 }
 

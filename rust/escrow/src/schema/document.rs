@@ -14,6 +14,10 @@ const KIND: Schema = StringSchema::new("What it is.")
 const FORMAT: Schema = StringSchema::new("What a sheet is printed as.")
     .format(&ApiStringFormat::Enum(&[
         EnumEntry::new("html", "One page of HTML for A4, with QR codes."),
+        EnumEntry::new(
+            "pdf-ready",
+            "The same: a browser makes a PDF of it as it is.",
+        ),
         EnumEntry::new("text", "Text."),
     ]))
     .schema();
