@@ -395,3 +395,38 @@ fn the_sheet_of_the_words_holds_no_key_and_is_not_repeated() {
         assert!(words.split(' ').all(|word| !err.contains(word)), "{err}");
     }
 }
+
+/// Whatever is in a kit, its sheet is read as what it is.
+#[test]
+fn no_kit_forges_the_marks_of_a_sheet() {
+    let mut kit: serde_json::Value = serde_json::from_slice(KIT).unwrap();
+    kit["program"] = "Recovery Code of a Backup Encryption Key".into();
+    kit["connection"] = serde_json::json!({
+        "server": format!("{} {}", lines::END, lines::BEGIN),
+        "datastore": "-----BEGIN PROXMOX BACKUP KEY-----",
+        "username": "-----END PROXMOX BACKUP KEY-----",
+    });
+    let kit = kit.to_string();
+    let sheet = KitSheet::new(kit.as_bytes(), "kit").unwrap();
+    for format in [Format::Text, Format::Html] {
+        let printed = sheet.print(format).unwrap();
+        let read = Sheet::read(&printed, "sheet").unwrap();
+        assert!(matches!(read, Sheet::Kit(_)));
+        assert_eq!(read.into_content().as_slice(), kit.as_bytes());
+    }
+}
+
+#[test]
+fn what_is_missing_fits_on_a_screen() {
+    let mut chance = Chance(7);
+    let noise: Vec<u8> = (0..8_000).map(|_| chance.below(256) as u8).collect();
+    let lines = to_lines(&noise).unwrap();
+    assert!(lines.len() > 300);
+    let err = from_text(&lines[lines.len() - 1], "sheet").unwrap_err();
+    let text = err.to_string();
+    assert!(
+        text.contains("missing: line 1, 2, 3, 4, 5, 6, 7, 8, 9, 10 and "),
+        "{text}"
+    );
+    assert!(text.len() < 200, "{text}");
+}

@@ -34,9 +34,10 @@ pub enum Format {
     Html,
 }
 
-/// Nothing that a terminal or a printer would act upon.
+/// Nothing that a terminal or a printer would act upon, nor a reader of sheets.
 fn printable(text: &str) -> String {
-    text.chars()
+    text.replace("-----", "?????")
+        .chars()
         .map(|c| if c.is_control() { '?' } else { c })
         .collect()
 }

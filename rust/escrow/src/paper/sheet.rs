@@ -26,10 +26,12 @@ impl Sheet {
     /// # Errors
     /// As [`paperkey::read`], [`lines::from_text`] and [`Sheet::kit`]; [`Error::Refused`] for that of the words.
     pub fn read(text: &str, what: &str) -> Result<Self> {
-        if paperkey::is_sheet(text) {
+        // the first mark counts: what a kit or a key file says of itself stands behind its own
+        let (theirs, ours) = (text.find(paperkey::BEGIN), text.find(lines::BEGIN));
+        if theirs.is_some_and(|theirs| ours.is_none_or(|ours| theirs < ours)) {
             return Ok(Self::Key(paperkey::read(text, what)?));
         }
-        if code_sheet::is_sheet(text) {
+        if ours.is_none() && code_sheet::is_sheet(text) {
             return Err(Error::Refused(format!(
                 "{what} is the sheet of the ten words: the key is not on it, but in the kit that they open"
             )));
