@@ -430,3 +430,50 @@ fn what_is_missing_fits_on_a_screen() {
     );
     assert!(text.len() < 200, "{text}");
 }
+
+/// The same symbol, as people write it.
+fn looks_like(one: u8, other: u8) -> bool {
+    let plain = |letter: u8| match letter.to_ascii_uppercase() {
+        b'O' => b'0',
+        b'I' | b'L' => b'1',
+        letter => letter,
+    };
+    plain(one) == plain(other)
+}
+
+/// Somebody copies the sheet of a kit, whose text is mostly base64, and hits another key once.
+#[test]
+fn two_hundred_typos_in_a_whole_sheet_are_all_named_by_line() {
+    let kit: serde_json::Value = serde_json::from_slice(KIT).unwrap();
+    let blobs = kit["seals"].as_array().unwrap().iter();
+    let base64: usize = blobs
+        .map(|seal| serde_json::from_str(seal["blob"].as_str().unwrap()).unwrap())
+        .map(|blob: serde_json::Value| blob["data"].as_str().unwrap().len())
+        .sum();
+    assert!(base64 > 150, "there are sealed keys in it");
+    let sheet = KitSheet::new(KIT, "kit")
+        .unwrap()
+        .print(Format::Text)
+        .unwrap();
+    let lines = in_text(&sheet);
+    let mut chance = Chance(0xba5e_6400_0000_0001);
+    let mut typos = 0;
+    while typos < 200 {
+        let wrong = chance.below(lines.len());
+        let mut typed: Vec<u8> = lines[wrong].into();
+        let at = chance.below(typed.len());
+        let key = b'!' + chance.below(94) as u8;
+        if typed[at] == b' ' || looks_like(typed[at], key) {
+            continue;
+        }
+        typos += 1;
+        typed[at] = key;
+        let typed = String::from_utf8(typed).unwrap();
+        let text = sheet.replacen(lines[wrong], &typed, 1);
+        let err = Sheet::read(&text, "sheet").unwrap_err().to_string();
+        assert!(
+            err.contains(&format!("line {} ", wrong + 1)),
+            "{typed}: {err}"
+        );
+    }
+}
