@@ -269,6 +269,9 @@ subtest 'kits' => sub {
     );
     my $seal = sealed();
     my $kit = as_root('GET', 'backup1/escrow/kit')->{kit};
+    my $page = as_root('GET', 'backup1/escrow/kit', { format => 'pdf-ready' });
+    is($page->{name}, 'backup1.escrow-kit.html', 'to print');
+    like($page->{kit}, qr/^<!DOCTYPE html>/, 'as a page');
     unlike($kit, qr/\Q$seal->{code}\E/, 'no code in it');
     my $data = JSON::decode_json(key('live.enc'))->{data};
     unlike($kit, qr/\Q$data\E/, 'no key in it');

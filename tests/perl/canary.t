@@ -71,7 +71,8 @@ my $PLACES = qr{^(?:
     /etc/pve/priv/storage/[^/]+
     | /etc/pve/priv/escrow/kept/[^/]+
     | /var/lib/pve-escrow/kept/[^/]+
-    | /run/pve-escrow/[^/]*recover[^/]+
+    | /run/pve-escrow/[^/]*(?:recover|sheet)[^/]+
+    | /run/paperkey
     | /run/code
     | /memfd:pve-escrow.*
 )$}x;
@@ -102,6 +103,16 @@ unlink('/etc/pve/priv/storage/backup1.enc');
 assert_kept('drill', [traced(@prove, '--code-file', '/run/code')], $PLACES) if $has_client;
 assert_kept('recover', [traced(qw(recover backup1 --code-file /run/code))], $PLACES);
 assert_kept('kit', [traced(qw(kit backup1))], $PLACES);
+
+spew('/run/paperkey', slurp("$ROOT/tests/vectors/paperkey/live.txt"));
+assert_kept('import of a sheet', [traced(qw(import /run/paperkey))], $PLACES);
+spew('/run/sheet', slurp('/run/out')) if ok(traced(qw(kit backup1 --format text)), 'a sheet');
+assert_kept(
+    'recover from a sheet',
+    [traced(qw(recover --kit /run/sheet --out /run/recovered.enc --code-file /run/code))],
+    qr{$PLACES|^/run/\S*recovered\S+$},
+);
+unlink('/run/recovered.enc');
 
 # what lies about afterwards
 my @files = map { m/^(.*)$/ } split(m/\n/, `find /etc/pve /var/lib /var/log /run -type f`);

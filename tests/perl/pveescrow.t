@@ -132,6 +132,13 @@ like(
     qr/\A<!DOCTYPE html>.*<svg .*<\/html>\n\z/s,
     'a page of it',
 );
+is(
+    pveescrow(qw(kit backup1 --format pdf-ready))->{code},
+    0, 'also by the name of what it is for'
+);
+my $sheets = {
+    map { $_ => pveescrow(qw(kit backup1 --format), $_)->{out} } qw(text html),
+};
 fresh();
 storage_cfg();
 spew('/run/kit.json', $kit);
@@ -149,6 +156,37 @@ is(
 );
 my $again = pveescrow(qw(recover --kit /run/kit.json --out /run/key.enc --code-file /run/code));
 like($again->{out}, qr/exists already/, 'never over a file');
+
+# the same kit from paper
+for my $format (sort keys %$sheets) {
+    spew("/run/sheet.$format", $sheets->{$format});
+    my $done =
+        pveescrow('recover', '--kit', "/run/sheet.$format",
+            qw(--out /run/paper.enc --code-file /run/code));
+    like($done->{out}, qr/^key \Q$LIVE_FP\E is in /, "a sheet of it as $format");
+    unlink('/run/paper.enc');
+    like(
+        pveescrow('import', "/run/sheet.$format")->{out},
+        qr/is the sheet of a kit: .* pveescrow recover STORAGE --kit/,
+        'is no key file'
+    );
+}
+my ($typed) = $sheets->{text} =~ m/^(1: .*\n)-----END/ms;
+spew('/run/typed', lc($typed =~ s/^\d+: //mgr));
+like(
+    pveescrow(qw(recover --kit /run/typed --out /run/paper.enc --code-file /run/code))->{out},
+    qr/^key \Q$LIVE_FP\E is in /,
+    'typed lines alone'
+);
+spew('/run/typed', $typed =~ s/^(3: .)(.)/$1 . ($2 eq 'X' ? 'Y' : 'X')/mer);
+like(
+    pveescrow(qw(recover --kit /run/typed --out /run/none --code-file /run/code))->{out},
+    qr/line 3 is wrong/,
+    'a mistyped one is named'
+);
+is(pveescrow('keys')->{out}, '', 'none of these was kept as a key');
+is_deeply([glob('/run/pve-escrow/sheet*')], [], 'and nothing lies about');
+
 my $made = pveescrow(
     qw(recover backup1 --kit /run/kit.json --code-file /run/code --password-file /run/secret));
 like($made->{out}, qr/has key \Q$LIVE_FP\E again/, 'a storage out of a kit');
@@ -164,6 +202,39 @@ like($not->{out}, qr/that is another name: nothing was destroyed/, 'forget asks 
 like(pveescrow('keys')->{out}, qr/$name/, 'it is still there');
 like(on_terminal("$name\n", 'forget', $name)->{out}, qr/key $name is destroyed/, 'and destroys it');
 unlike(pveescrow('keys')->{out}, qr/$name/, 'it is gone');
+
+# sheets of the client
+my $paperkey = "$ROOT/tests/vectors/paperkey";
+for my $sheet (qw(live.txt live.html)) {
+    my $said = pveescrow('import', "$paperkey/$sheet")->{out};
+    my ($kept) = $said =~ m/^kept as ([0-9a-f]{64})\./;
+    is(
+        JSON::decode_json(slurp("/var/lib/pve-escrow/kept/$kept.enc"))->{data},
+        JSON::decode_json(key('live.enc'))->{data},
+        "the key of $sheet"
+    );
+    is(
+        JSON::decode_json(slurp("/var/lib/pve-escrow/kept/$kept.json"))->{from},
+        "$paperkey/$sheet", 'and where it is from'
+    );
+    on_terminal("$kept\n", 'forget', $kept);
+}
+like(pveescrow('import', "$paperkey/scrypt.txt")->{out}, qr/^kept as /, 'one with a passphrase');
+spew('/run/mistyped', slurp("$paperkey/live.txt") =~ s{H/IapWL85}{H/IapWL8S}r);
+like(pveescrow(qw(import /run/mistyped))->{out}, qr/mistyped is damaged/, 'one with an error');
+like(
+    pveescrow(
+        qw(recover --kit), "$paperkey/live.txt", qw(--out /run/none --code-file /run/code)
+    )->{out},
+    qr/and no kit\. Next: pveescrow import/,
+    'is no kit'
+);
+spew('/run/scan', "\x89PNG\r\n\x1a\n");
+like(
+    pveescrow(qw(import /run/scan))->{out}, qr/is a picture: 'pve-escrow-rescue import'/,
+    'a picture'
+);
+is_deeply([glob('/run/pve-escrow/sheet*')], [], 'nothing lies about');
 
 my $version = JSON::decode_json(pveescrow(qw(version --output-format json))->{out});
 like($version->{perlmod}, qr/^(?:real|stand-in)$/, 'version says what is inside');

@@ -21,8 +21,8 @@ use PVE::Escrow::Coverage;
 use PVE::Escrow::Doctor;
 use PVE::Escrow::Evidence;
 use PVE::Escrow::File;
-use PVE::Escrow::Keep;
 use PVE::Escrow::Keys;
+use PVE::Escrow::Paper;
 use PVE::Escrow::Publish;
 use PVE::Escrow::Records;
 use PVE::Escrow::Recover;
@@ -324,7 +324,10 @@ __PACKAGE__->register_method({
         copy => storage_option(
             description => 'A storage that has copies of kits.', optional => 1,
         ),
-        kit => text('File of a kit, or of a sealed key.', optional => 1),
+        kit => text(
+            'File of a kit, or of a sealed key, or the text or HTML of its sheet.',
+            optional => 1
+        ),
         out => text('Write the key to this new file, and change nothing else.', optional => 1),
         fingerprint => text('The record to recover from.', optional => 1),
         expect => text('The key that is expected.', optional => 1),
@@ -338,7 +341,7 @@ __PACKAGE__->register_method({
         my ($storeid, $out, $kit, $secret) =
             delete $param->@{qw(storage out kit password-file)};
         die "name a storage, or --out FILE\n" if !defined($storeid) && !defined($out);
-        $param->{source} = read_text($kit) if defined($kit);
+        $param->{source} = PVE::Escrow::Paper::with_kit($kit, \&read_text) if defined($kit);
         $param->{code} =
             code($param, $kit // (defined($storeid) ? "storage '$storeid'" : 'the key'));
         if (defined($out)) {
@@ -477,8 +480,8 @@ __PACKAGE__->register_method({
         storage => storage_option(),
         out => text('A new file.', optional => 1),
         format => text(
-            'JSON to recover from, or a sheet to print.',
-            enum => [qw(json text html)],
+            'JSON to recover from, or a sheet to print: pdf-ready is the page of html, which a browser prints as it is.',
+            enum => [qw(json text html pdf-ready)],
             default => 'json',
             optional => 1,
         ),
@@ -676,10 +679,13 @@ __PACKAGE__->register_method({
     path => 'import',
     method => 'POST',
     description => 'Keeps a key file from paper, USB or another host. It can be sealed then.',
-    parameters => parameters(file => text('The key file.')),
+    parameters => parameters(
+        file => text(
+            'The key file, or the text or HTML of a sheet of proxmox-backup-client key paperkey.')
+    ),
     returns => { type => 'null' },
     code => sub ($param) {
-        my $kept = PVE::Escrow::Keep::import_file($param->{file});
+        my $kept = PVE::Escrow::Paper::import_file($param->{file});
         say "kept as $kept->{name}. Next: pveescrow seal $kept->{name}";
         return;
     },

@@ -29,6 +29,11 @@ its directory.
 
 F</run/pve-escrow>, made if it is not there. Others may read what is meant for them in it, by its name.
 
+=item in_memory($name, $use)
+
+Calls C<$use> with the path of a file that it may make, in memory, where nobody but root can read it; gone again whatever
+happens. Returns what C<$use> does.
+
 =item make_directory($directory)
 
 Makes a private directory, and the one above it.
@@ -61,6 +66,20 @@ sub run_directory () {
     die "cannot make $directory: $!\n" if !mkdir($directory, oct(711)) && $! != EEXIST;
     chmod(oct(711), $directory);
     return $directory;
+}
+
+sub in_memory ($name, $use) {
+    my $file = run_directory() . "/$name.$$.enc";
+    unlink($file);
+    my ($result, $err);
+    eval {
+        local @SIG{qw(INT TERM HUP)} = (sub { die "interrupted\n" }) x 3;
+        $result = $use->($file);
+        1;
+    } or $err = $@;
+    unlink($file);
+    die $err if defined($err);
+    return $result;
 }
 
 sub make_directory ($directory) {

@@ -38,9 +38,10 @@ One of the two places is enough to go on, and the next look repairs the other. W
 
 =over
 
-=item keep_file($path, $why)
+=item keep_file($path, $why, $from)
 
 Returns the C<name> and the C<places>, paths of the copies. Takes regular files of at most 1 MiB; a link is followed.
+C<$from> is where it comes from, if C<$path> is a copy that will be gone.
 Dies if there is no such file, or if neither place has it now.
 
 =item look()
@@ -63,7 +64,7 @@ look is silent about it then.
 All kept files: C<name>, C<places>, C<from>, C<storage>, C<node>, C<why>, C<time>, C<fingerprint> if it was computed from
 the key, and whether it was (C<verified>). A place with other bytes than the name says does not count.
 
-=item import_file($path)
+=item import_file($path, $from)
 
 Keeps a key file from anywhere, and computes its C<fingerprint> if possible. Returns what C<keep_file> does, and that.
 
@@ -299,12 +300,12 @@ my sub origin ($path, $why) {
     };
 }
 
-my sub keep ($path, $why) {
-    return keep_bytes(read_bounded($path), origin($path, $why));
+my sub keep ($path, $why, $from = $path) {
+    return keep_bytes(read_bounded($path), origin($from, $why));
 }
 
-sub keep_file ($path, $why) {
-    my ($kept, $reason) = attempt(sub { return keep($path, $why) });
+sub keep_file ($path, $why, $from = $path) {
+    my ($kept, $reason) = attempt(sub { return keep($path, $why, $from) });
     return $kept if $kept;
     die
         "$reason. Nothing was changed. Next: see to it that there is space (df /etc/pve /var/lib), and that the key file can"
@@ -402,10 +403,10 @@ my sub write_down ($event, $key, $text = undef) {
     return;
 }
 
-sub import_file ($path) {
-    my $kept = keep_file($path, 'it was imported');
+sub import_file ($path, $from = $path) {
+    my $kept = keep_file($path, 'it was imported', $from);
     $kept->{fingerprint} = identify($kept->{name});
-    write_down('key-imported', $kept, "from $path");
+    write_down('key-imported', $kept, "from $from");
     return $kept;
 }
 

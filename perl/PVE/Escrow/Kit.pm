@@ -30,7 +30,7 @@ The kit of a storage as JSON, signed with its live key. Dies unless that key has
 
 =item sheet($text, $format)
 
-A kit as a sheet of paper, C<text> or C<html>, which can be typed or scanned back.
+A kit as a sheet of paper, C<text> or C<html>, also called C<pdf-ready>, which can be typed or scanned back.
 
 =item parse($text)
 

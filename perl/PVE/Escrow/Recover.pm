@@ -243,23 +243,17 @@ sub to_file ($order, $out) {
     return { fingerprint => $found->{fingerprint} };
 }
 
-# in memory only, where nobody but root can read it, and gone again whatever happens
 sub with_key ($found, $code, $use) {
-    my $file = PVE::Escrow::File::run_directory() . "/recover.$$.enc";
-    unlink($file);
-    my ($result, $err);
-    eval {
-        local @SIG{qw(INT TERM HUP)} = (sub { die "interrupted\n" }) x 3;
-        PVE::RS::Escrow::unwrap({
-            blob => $found->{blob}, code => $code, expect => $found->{fingerprint},
-            out => $file,
-        });
-        $result = $use->($file);
-        1;
-    } or $err = $@;
-    unlink($file);
-    die $err if defined($err);
-    return $result;
+    return PVE::Escrow::File::in_memory(
+        'recover',
+        sub ($file) {
+            PVE::RS::Escrow::unwrap({
+                blob => $found->{blob}, code => $code, expect => $found->{fingerprint},
+                out => $file,
+            });
+            return $use->($file);
+        },
+    );
 }
 
 my sub install ($storeid, $keyfile, $found, $order) {
@@ -376,8 +370,7 @@ sub recover ($storeid, $order) {
         PVE::Escrow::Storage::key_file($storeid),
         'after it was recovered'
     );
-    my $seal =
-        remember($found, $order, $connection, PVE::Escrow::Storage::key_file($storeid));
+    my $seal = remember($found, $order, $connection, PVE::Escrow::Storage::key_file($storeid));
     PVE::Escrow::Evidence::add(
         'recovered',
         user => $order->{by},

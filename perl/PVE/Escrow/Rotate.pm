@@ -110,20 +110,17 @@ sub warnings ($storeid) {
 sub new_key ($storeid) {
     live($storeid) // die "storage '$storeid' has no key that could be rotated\n";
     PVE::Escrow::Records::check_quorum();
-    my $file = PVE::Escrow::File::run_directory() . "/rotate.$$.enc";
-    unlink($file);
-    my $kept = eval {
-        local @SIG{qw(INT TERM HUP)} = (sub { die "interrupted\n" }) x 3;
-        PVE::Tools::run_command(
-            ['proxmox-backup-client', 'key', 'create', '--kdf', 'none', $file],
-            outfunc => sub { },
-            errmsg => 'cannot make a new key',
-        );
-        PVE::Escrow::Keep::import_file($file);
-    };
-    my $err = $@;
-    unlink($file);
-    die $err if !$kept;
+    my $kept = PVE::Escrow::File::in_memory(
+        'rotate',
+        sub ($file) {
+            PVE::Tools::run_command(
+                ['proxmox-backup-client', 'key', 'create', '--kdf', 'none', $file],
+                outfunc => sub { },
+                errmsg => 'cannot make a new key',
+            );
+            return PVE::Escrow::Keep::import_file($file);
+        },
+    );
     die "what the client made is no key\n" if !defined($kept->{fingerprint});
     return $kept->{name};
 }

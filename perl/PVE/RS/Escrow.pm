@@ -84,9 +84,15 @@ Authenticates a kit or a record with its key. Returns its C<text> with the MAC.
 Checks the MAC, with the key of C<keyfile> or that of C<blob> and C<code>; returns the key's C<fingerprint>. Nothing in a
 kit but its blobs may be used before that.
 
-=item paper({ text => TEXT, format => 'text' | 'html' })
+=item paper({ text => TEXT, format => 'text' | 'html' | 'pdf-ready' })
 
 Prints a kit or a sealed key file as a sheet that can be typed or scanned back: returns its C<text>.
+C<pdf-ready> is the page of C<html>.
+
+=item read_sheet({ file => PATH, out => PATH })
+
+Reads the text or the page of a sheet, of ours or of C<proxmox-backup-client key paperkey>, into a new file, mode 0600. Returns
+C<kind>: C<key> of a key file, C<kit> of a kit or a sealed key file. Without it C<file> is no sheet, and nothing was written.
 
 =item check_master_key({ pem => TEXT })
 
@@ -202,8 +208,8 @@ load();
 
 for my $name (qw(
     authenticate check_master_key coverage create find fingerprint inspect install paper prove
-    read_code remote_coverage remote_kits remote_prove remote_publish remote_snapshots sign
-    unwrap verify
+    read_code read_sheet remote_coverage remote_kits remote_prove remote_publish remote_snapshots
+    sign unwrap verify
 )) {
     no strict 'refs';
     no warnings qw(prototype redefine);

@@ -4,14 +4,14 @@
 //! prints four check characters, a hash of the code: typed with the words, they tell a mistyped word from a
 //! code that belongs to another seal.
 
-use std::fmt;
+use std::fmt::{self, Write};
 
 use sha2::{Digest, Sha256};
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
 use crate::error::Result;
 use crate::keyfile::random;
-use crate::secret::redacted;
+use crate::secret::{SecretString, redacted};
 use crate::spelling;
 use crate::words::{self, Found};
 
@@ -205,6 +205,16 @@ pub(crate) fn word(text: &str, position: usize) -> Result<&'static str, CodeErro
 
 /// Prints the words numbered, in two columns of five.
 pub struct Numbered<'a>(pub &'a RecoveryCode);
+
+impl Numbered<'_> {
+    /// The rows of it.
+    pub fn rows(&self) -> SecretString {
+        // its full size from the start: growing would leave copies behind
+        let mut rows = String::with_capacity(512);
+        write!(rows, "{self}").expect("a String takes it");
+        SecretString::from(rows)
+    }
+}
 
 impl fmt::Display for Numbered<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -20,11 +20,19 @@ pub const MAX_SIZE: usize = 64 * 1024;
 
 /// Reads a regular file of at most [`MAX_SIZE`] bytes. Links are followed, whoever owns them.
 ///
+/// # Errors
+/// As [`read_up_to`].
+pub fn read(path: &Path) -> Result<SecretBytes> {
+    read_up_to(path, MAX_SIZE)
+}
+
+/// Reads a regular file of at most `most` bytes.
+///
 /// Opening does not wait for a writer of a FIFO, nor change a device or the controlling terminal.
 ///
 /// # Errors
 /// [`Error::Io`]; [`Error::Damaged`] if it is too large or not a regular file.
-pub fn read(path: &Path) -> Result<SecretBytes> {
+pub fn read_up_to(path: &Path, most: usize) -> Result<SecretBytes> {
     let file = OpenOptions::new()
         .read(true)
         .custom_flags((OFlag::O_NONBLOCK | OFlag::O_NOCTTY).bits())
@@ -40,7 +48,7 @@ pub fn read(path: &Path) -> Result<SecretBytes> {
         ));
     }
     let size = usize::try_from(metadata.len()).unwrap_or(usize::MAX);
-    read_bounded(file, size.min(MAX_SIZE), path)
+    read_bounded(file, size.min(most), path)
 }
 
 /// Reads a stream such as standard input to its end, under the same bound; messages call it `name`.

@@ -12,6 +12,7 @@ mod targets {
     pub mod keyfile;
     pub mod manifest;
     pub mod master;
+    pub mod paper;
 }
 
 type Target = (&'static str, fn(&[u8]));
@@ -24,6 +25,7 @@ const TARGETS: &[Target] = &[
     ("keyfile", targets::keyfile::run),
     ("manifest", targets::manifest::run),
     ("master", targets::master::run),
+    ("paper", targets::paper::run),
 ];
 
 fn root() -> &'static Path {

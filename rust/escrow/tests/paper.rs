@@ -3,8 +3,10 @@
 use pve_escrow::ops::document::{self, Print};
 use pve_escrow::paper::lines::{self, from_text, in_text};
 use pve_escrow::paper::qr::{self, Parts};
-use pve_escrow::paper::{Format, KitSheet, LineError, LineReader, paperkey, to_lines};
-use pve_escrow::{Error, Fingerprint};
+use pve_escrow::paper::{
+    CodeSheet, Format, KitSheet, LineError, LineReader, Sheet, is_sheet, paperkey, to_lines,
+};
+use pve_escrow::{Error, Fingerprint, RecoveryCode};
 
 const KIT: &[u8] = include_bytes!("../../rescue/tests/cmd/kit.in/backup1.escrow-kit.json");
 const BLOB: &[u8] = include_bytes!("../../../tests/vectors/keys/live.escrow-by-client.enc");
@@ -341,4 +343,137 @@ fn sheets_of_the_stock_client() {
     assert!(paperkey::read(cut, "sheet").is_err());
     assert!(paperkey::read(&text.repeat(2), "sheet").is_err());
     assert!(!paperkey::is_sheet(lines::BEGIN));
+}
+
+#[test]
+fn a_sheet_is_told_from_what_is_none() {
+    let text = KitSheet::new(KIT, "kit")
+        .unwrap()
+        .print(Format::Text)
+        .unwrap();
+    let lines = to_lines(KIT).unwrap();
+    let mistyped = lines.join("\n").replacen("1: ", "1: X", 1);
+    for (text, right) in [
+        (&*text, true),
+        (&lines.join("\n"), true),
+        (&mistyped, false),
+        (&format!("{}\n", qr::parts(&lines).join("\n")), true),
+    ] {
+        assert!(is_sheet(text), "{text}");
+        let read = Sheet::read(text, "sheet");
+        assert_eq!(read.is_ok(), right, "{read:?}");
+        if let Ok(sheet) = read {
+            assert!(matches!(sheet, Sheet::Kit(_)));
+            assert_eq!(sheet.into_content().as_slice(), KIT);
+        }
+    }
+    let key = include_str!("../../../tests/vectors/paperkey/live.html");
+    assert!(is_sheet(key));
+    assert!(matches!(Sheet::read(key, "sheet").unwrap(), Sheet::Key(_)));
+    for none in [KIT, BLOB, b"", b"\n\n", b"1: 2: 3:"] {
+        assert!(!is_sheet(std::str::from_utf8(none).unwrap()));
+    }
+    // lines of something else
+    let text = to_lines(b"hello").unwrap().join("\n");
+    assert!(is_sheet(&text) && Sheet::read(&text, "sheet").is_err());
+}
+
+#[test]
+fn the_sheet_of_the_words_holds_no_key_and_is_not_repeated() {
+    let words =
+        "abacus goldfish thimble overcast remnant lubricant scorpion dwindle pancake virtuous";
+    let sheet = CodeSheet {
+        code: &RecoveryCode::parse(words).unwrap(),
+        fingerprint: None,
+        place: None,
+    };
+    for format in [Format::Text, Format::Html] {
+        let text = sheet.print(format);
+        assert!(is_sheet(&text));
+        let err = Sheet::read(&text, "page").unwrap_err().to_string();
+        assert!(err.contains("page is the sheet of the ten words"), "{err}");
+        assert!(words.split(' ').all(|word| !err.contains(word)), "{err}");
+    }
+}
+
+/// Whatever is in a kit, its sheet is read as what it is.
+#[test]
+fn no_kit_forges_the_marks_of_a_sheet() {
+    let mut kit: serde_json::Value = serde_json::from_slice(KIT).unwrap();
+    kit["program"] = "Recovery Code of a Backup Encryption Key".into();
+    kit["connection"] = serde_json::json!({
+        "server": format!("{} {}", lines::END, lines::BEGIN),
+        "datastore": "-----BEGIN PROXMOX BACKUP KEY-----",
+        "username": "-----END PROXMOX BACKUP KEY-----",
+    });
+    let kit = kit.to_string();
+    let sheet = KitSheet::new(kit.as_bytes(), "kit").unwrap();
+    for format in [Format::Text, Format::Html] {
+        let printed = sheet.print(format).unwrap();
+        let read = Sheet::read(&printed, "sheet").unwrap();
+        assert!(matches!(read, Sheet::Kit(_)));
+        assert_eq!(read.into_content().as_slice(), kit.as_bytes());
+    }
+}
+
+#[test]
+fn what_is_missing_fits_on_a_screen() {
+    let mut chance = Chance(7);
+    let noise: Vec<u8> = (0..8_000).map(|_| chance.below(256) as u8).collect();
+    let lines = to_lines(&noise).unwrap();
+    assert!(lines.len() > 300);
+    let err = from_text(&lines[lines.len() - 1], "sheet").unwrap_err();
+    let text = err.to_string();
+    assert!(
+        text.contains("missing: line 1, 2, 3, 4, 5, 6, 7, 8, 9, 10 and "),
+        "{text}"
+    );
+    assert!(text.len() < 200, "{text}");
+}
+
+/// The same symbol, as people write it.
+fn looks_like(one: u8, other: u8) -> bool {
+    let plain = |letter: u8| match letter.to_ascii_uppercase() {
+        b'O' => b'0',
+        b'I' | b'L' => b'1',
+        letter => letter,
+    };
+    plain(one) == plain(other)
+}
+
+/// Somebody copies the sheet of a kit, whose text is mostly base64, and hits another key once.
+#[test]
+fn two_hundred_typos_in_a_whole_sheet_are_all_named_by_line() {
+    let kit: serde_json::Value = serde_json::from_slice(KIT).unwrap();
+    let blobs = kit["seals"].as_array().unwrap().iter();
+    let base64: usize = blobs
+        .map(|seal| serde_json::from_str(seal["blob"].as_str().unwrap()).unwrap())
+        .map(|blob: serde_json::Value| blob["data"].as_str().unwrap().len())
+        .sum();
+    assert!(base64 > 150, "there are sealed keys in it");
+    let sheet = KitSheet::new(KIT, "kit")
+        .unwrap()
+        .print(Format::Text)
+        .unwrap();
+    let lines = in_text(&sheet);
+    let mut chance = Chance(0xba5e_6400_0000_0001);
+    let mut typos = 0;
+    while typos < 200 {
+        let wrong = chance.below(lines.len());
+        let mut typed: Vec<u8> = lines[wrong].into();
+        let at = chance.below(typed.len());
+        let key = b'!' + chance.below(94) as u8;
+        if typed[at] == b' ' || looks_like(typed[at], key) {
+            continue;
+        }
+        typos += 1;
+        typed[at] = key;
+        let typed = String::from_utf8(typed).unwrap();
+        let text = sheet.replacen(lines[wrong], &typed, 1);
+        let err = Sheet::read(&text, "sheet").unwrap_err().to_string();
+        assert!(
+            err.contains(&format!("line {} ", wrong + 1)),
+            "{typed}: {err}"
+        );
+    }
 }

@@ -101,6 +101,18 @@ fn every_operation() {
     assert_eq!(found["index"], 1);
     assert_eq!(found["damages"].as_array().unwrap().len(), 1);
 
+    let sheet = directory.path().join("sheet");
+    let read = run(
+        "read_sheet",
+        document::read_sheet,
+        json!({"file": vectors.join("paperkey/live.txt"), "out": sheet}),
+    );
+    assert_eq!(read["kind"], "key");
+    let none = directory.path().join("none");
+    let input = json!({"file": key("live.enc"), "out": none});
+    assert_eq!(run("read_sheet", document::read_sheet, input), json!({}));
+    assert!(!none.exists());
+
     let pem = std::fs::read_to_string(vectors.join("master/master-public.pem")).unwrap();
     let checked = run(
         "check_master_key",

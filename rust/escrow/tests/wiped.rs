@@ -17,6 +17,7 @@ use common::strace::contains;
 use common::{CHILD, LIVE, OTHER, data_of, is_code, is_live_key, private_file, put};
 use pve_escrow::kdf::Kdf;
 use pve_escrow::ops::{self, Install, OfKeyFile, Unwrap, Verify};
+use pve_escrow::paper::{CodeSheet, Format};
 use pve_escrow::{Fingerprint, KeyFile, SecretString, fingerprint};
 
 /// Where [`child`] works.
@@ -81,8 +82,16 @@ fn child() {
     .unwrap();
     let key = KeyFile::read(&live).unwrap();
     let held = (key.open(None).unwrap(), key.to_json());
+    let sheets = [Format::Text, Format::Html].map(|format| {
+        CodeSheet {
+            code: &created.code,
+            fingerprint: Some(created.fingerprint),
+            place: Some("the other safe"),
+        }
+        .print(format)
+    });
     stop_at("held");
-    drop((held, key, created));
+    drop((held, sheets, key, created));
     stop_at("dropped");
     exit(0);
 }
@@ -153,6 +162,9 @@ fn found<'a>(
     found
 }
 
+const ON_TEXT: &str = "the sheet of the words, in text";
+const ON_PAGE: &str = "the sheet of the words, in HTML";
+
 /// Everything that gives a key away, with what messages call it.
 fn secrets(code: &str, blob: &str) -> Vec<(String, Vec<u8>)> {
     let mut secrets = vec![("the code".to_owned(), code.into())];
@@ -160,6 +172,13 @@ fn secrets(code: &str, blob: &str) -> Vec<(String, Vec<u8>)> {
     let words: Vec<_> = code.split(' ').collect();
     for pair in words.windows(2) {
         secrets.push((format!("{pair:?}"), pair.join(" ").into()));
+    }
+    for (number, (first, second)) in (6..).zip(words[..5].iter().zip(&words[5..])) {
+        let line = format!("{first:<16}  {number:>2}. {second}");
+        secrets.push((ON_TEXT.to_owned(), line.into()));
+    }
+    for pair in words.windows(2) {
+        secrets.push((ON_PAGE.to_owned(), pair.join("</li>\n<li>").into()));
     }
     for (name, file) in [("the key", LIVE), ("the displaced key", OTHER)] {
         let key = KeyFile::parse(file.as_bytes(), name)
@@ -234,7 +253,13 @@ fn no_copy_is_left() {
         .into_iter()
         .map(|(name, _)| name)
         .collect();
-    for name in ["the code", "the key, raw", "the key, base64"] {
+    for name in [
+        "the code",
+        "the key, raw",
+        "the key, base64",
+        ON_TEXT,
+        ON_PAGE,
+    ] {
         assert!(
             seen.contains(&name),
             "the looking finds what is there: {name}"

@@ -18,7 +18,9 @@ pub mod export {
     use pve_escrow::client::snapshots::Snapshots;
     use pve_escrow::ops::code::{self, Find, Found, ReadCode, Typed};
     use pve_escrow::ops::datastore::{self, Place, Prove};
-    use pve_escrow::ops::document::{self, Authenticate, Print, Sheet, Sign, Signed};
+    use pve_escrow::ops::document::{
+        self, Authenticate, Print, ReadSheet, Sheet, SheetRead, Sign, Signed,
+    };
     use pve_escrow::ops::master::{self, Checked, Public};
     use pve_escrow::ops::remote;
     use pve_escrow::ops::{
@@ -126,6 +128,15 @@ pub mod export {
     #[export]
     pub fn paper(input: Print) -> Result<Sheet, Error> {
         Ok(document::paper(&input)?)
+    }
+
+    /// Reads a sheet of paper into a new file.
+    ///
+    /// # Errors
+    /// As [`document::read_sheet`].
+    #[export]
+    pub fn read_sheet(input: ReadSheet) -> Result<SheetRead, Error> {
+        Ok(document::read_sheet(&input)?)
     }
 
     /// Checks the public half of a master key.

@@ -85,12 +85,12 @@ impl Drop for Hidden {
 
 /// Shows a new code, this once.
 pub fn show_code(terminal: &mut Terminal, code: &RecoveryCode, key: &str) -> Result<()> {
-    let text = Zeroizing::new(format!(
-        "\nThe recovery code of key {key}. It is shown this once: write it down now.\n\n{}\n  check characters: {}\n\n",
-        Numbered(code),
-        code.check_characters()
-    ));
-    terminal.show(&text)
+    terminal.show(&format!(
+        "\nThe recovery code of key {key}. It is shown this once: write it down now.\n\n"
+    ))?;
+    terminal.show(Numbered(code).rows().as_str())?;
+    let check = code.check_characters();
+    terminal.show(&format!("\n  check characters: {check}\n\n"))
 }
 
 /// Asks for a code word by word, and says at once which one can't be right.
@@ -111,7 +111,7 @@ pub fn ask_code(terminal: &mut Terminal, blob: &KeyFile) -> Result<RecoveryCode>
             Ok((code, false)) => return ask_check(terminal, code),
             Err(_) => {}
         }
-        match part(&Zeroizing::new(format!("{} {}", *typed, *line))) {
+        match part(&after(&typed, &line)) {
             Ok(words) => {
                 typed.clear();
                 words.iter().for_each(|word| typed.extend([word, " "]));
@@ -124,16 +124,20 @@ pub fn ask_code(terminal: &mut Terminal, blob: &KeyFile) -> Result<RecoveryCode>
     }
 }
 
+/// In one allocation of the right size: growing would leave copies behind.
+fn after(before: &str, line: &str) -> Zeroizing<String> {
+    Zeroizing::new([before, " ", line].concat())
+}
+
 /// The check characters tell a mistyped word before the slow derivation, but are not needed.
 fn ask_check(terminal: &mut Terminal, code: RecoveryCode) -> Result<RecoveryCode> {
     loop {
         let check = terminal.ask("  check characters (Enter if you have none): ")?;
-        match RecoveryCode::parse_checked(&Zeroizing::new(format!("{} {}", code.as_str(), *check)))
-        {
+        match RecoveryCode::parse_checked(&after(code.as_str(), &check)) {
             Ok((_, checked)) if checked || check.trim().is_empty() => return Ok(code),
             Err(CodeError::Check) => {
                 terminal.show("    They do not fit. These are the words as they were read:\n\n")?;
-                terminal.show(&Zeroizing::new(Numbered(&code).to_string()))?;
+                terminal.show(Numbered(&code).rows().as_str())?;
                 return Err(CodeError::Check.into());
             }
             _ => terminal

@@ -5,12 +5,12 @@ mod common;
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 
 use common::strace::{self, Call, Run, Strace, contains};
-use common::{BLOB, CODE, LIVE, data_of, put};
+use common::{BLOB, CODE, LIVE, data_of, private_file, put};
 use pve_escrow::{KeyFile, RecoveryCode};
 use tempfile::TempDir;
 
@@ -54,6 +54,42 @@ impl Secrets {
         )
     }
 
+    /// Of words that are in no help text each one counts: on paper they stand one by one.
+    fn of_words(code: &str) -> Self {
+        let words = code.split(' ');
+        Self(
+            words
+                .map(|word| (format!("{word:?}"), word.into()))
+                .collect(),
+        )
+    }
+
+    fn of_passphrase(passphrase: &str) -> Self {
+        Self(vec![("the passphrase".to_owned(), passphrase.into())])
+    }
+
+    /// Of an RSA key of 4,096 bits, as bytes and as lines of PEM. What comes first is the public half.
+    fn of_private_key(room: &Room, file: &str, passphrase: &str) -> Self {
+        let arguments = format!("pkey -in {file} -passin file:{passphrase}");
+        let mut secrets = Vec::new();
+        for traditional in ["", " -traditional"] {
+            let der = room.openssl(&format!("{arguments}{traditional} -outform DER"));
+            assert!(der.len() > 2300, "that is a whole key");
+            for part in der[600..].chunks_exact(32) {
+                secrets.push(("the private key".to_owned(), part.to_vec()));
+                // as it is in memory
+                let reversed = part.iter().rev().copied().collect();
+                secrets.push(("the private key, reversed".to_owned(), reversed));
+            }
+            let pem =
+                String::from_utf8(room.openssl(&format!("{arguments}{traditional}"))).unwrap();
+            for line in pem.lines().skip(13).filter(|line| line.len() == 64) {
+                secrets.push(("the private key as PEM".to_owned(), line.into()));
+            }
+        }
+        Self(secrets)
+    }
+
     fn and(mut self, others: Self) -> Self {
         self.0.extend(others.0);
         self
@@ -89,6 +125,8 @@ fn assert_kept(title: &str, run: &Run, secrets: &Secrets, allowed: &Allowed<'_>)
         match call.name.as_str() {
             "read" if may(allowed.read) => allowed_reads += 1,
             "write" if may(allowed.written) => {}
+            // where a new key comes from
+            "getrandom" => {}
             _ => {
                 let found = secrets.found_in(&call.line);
                 assert!(
@@ -186,6 +224,16 @@ impl Room {
         self.0.path().join(name)
     }
 
+    fn openssl(&self, arguments: &str) -> Vec<u8> {
+        let mut command = Command::new("openssl");
+        command
+            .args(arguments.split(' '))
+            .current_dir(self.0.path());
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "openssl {arguments}: {output:?}");
+        output.stdout
+    }
+
     fn read(&self, name: &str) -> String {
         fs::read_to_string(self.path(name)).unwrap()
     }
@@ -202,31 +250,41 @@ impl Room {
     /// Runs the tool on a terminal of its own, where `typed` is typed. What is on the screen is not looked at.
     fn run_on_terminal(&self, arguments: &[&str], typed: &str) -> Run {
         let strace = Strace::new("all");
-        let traced = strace.command(TOOL);
-        let words = std::iter::once(traced.get_program()).chain(traced.get_args());
-        let words: Vec<_> = words
-            .map(|word| word.to_str().unwrap())
-            .chain(arguments.iter().copied())
-            .collect();
-        let mut command = Command::new("script");
-        command.args([
-            "--quiet",
-            "--return",
-            "--command",
-            &words.join(" "),
-            "/dev/null",
-        ]);
-        let mut output = self.fed(command, typed);
+        let mut output = self.fed(on_terminal(&strace, arguments), typed);
         output.stdout.clear();
         strace.run(output)
     }
 
-    fn fed(&self, mut command: Command, typed: &str) -> std::process::Output {
+    /// The same, where each line is typed after its prompt: what comes before a hidden one is thrown away.
+    fn run_asked(&self, arguments: &[&str], answers: &[(&str, &str)]) -> Run {
+        let strace = Strace::new("all");
+        let mut child = self.start(on_terminal(&strace, arguments));
+        let mut screen = child.stdout.take().unwrap();
+        let keyboard = child.stdin.as_mut().unwrap();
+        for (prompt, line) in answers {
+            let mut seen = Vec::new();
+            let mut buffer = [0; 1024];
+            while !contains(&seen, prompt.as_bytes()) {
+                let len = screen.read(&mut buffer).unwrap();
+                assert!(len > 0, "no '{prompt}'");
+                seen.extend(&buffer[..len]);
+            }
+            writeln!(keyboard, "{line}").unwrap();
+        }
+        screen.read_to_end(&mut Vec::new()).unwrap();
+        strace.run(child.wait_with_output().unwrap())
+    }
+
+    fn start(&self, mut command: Command) -> Child {
         let piped = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
-        let mut child = piped.current_dir(self.0.path()).spawn().unwrap();
+        piped.current_dir(self.0.path()).spawn().unwrap()
+    }
+
+    fn fed(&self, command: Command, typed: &str) -> Output {
+        let mut child = self.start(command);
         child
             .stdin
             .take()
@@ -235,6 +293,32 @@ impl Room {
             .unwrap();
         child.wait_with_output().unwrap()
     }
+}
+
+fn on_terminal(strace: &Strace, arguments: &[&str]) -> Command {
+    let traced = strace.command(TOOL);
+    let words = std::iter::once(traced.get_program()).chain(traced.get_args());
+    let words: Vec<_> = words
+        .map(|word| word.to_str().unwrap())
+        .chain(arguments.iter().copied())
+        .collect();
+    let mut command = Command::new("script");
+    command.args([
+        "--quiet",
+        "--return",
+        "--command",
+        &words.join(" "),
+        "/dev/null",
+    ]);
+    command
+}
+
+/// The name of the pipe that is standard input or output.
+fn pipe(run: &Run, name: &str, number: u8) -> String {
+    run.calls()
+        .find(|call| call.name == name && call.has(&format!("{name}({number}<")))
+        .map(open_file)
+        .unwrap()
 }
 
 fn assert_code(title: &str, run: &Run, expected: i32) {
@@ -409,11 +493,7 @@ fn what_is_typed_wrong_is_not_repeated() {
             .map(|pair| (format!("{pair:?}"), pair.join(" ").into()));
         let mistyped = ["virtuosity", "b2c3", "staple"].map(|word| (word.to_owned(), word.into()));
         let secrets = Secrets::of_key().and(Secrets(pairs.chain(mistyped).collect()));
-        let pipe = run
-            .calls()
-            .find(|call| call.name == "read" && call.has("read(0<"))
-            .map(open_file)
-            .unwrap();
+        let pipe = pipe(&run, "read", 0);
         assert_kept(
             title,
             &run,
@@ -424,4 +504,212 @@ fn what_is_typed_wrong_is_not_repeated() {
             },
         );
     }
+}
+
+#[test]
+fn sheet_of_the_words() {
+    if strace::unusable() {
+        return;
+    }
+    let room = Room::new();
+    let secrets = Secrets::of_words(CODE);
+    for (title, arguments, typed) in [
+        ("text", "paper --code-in typed --out sheet", ""),
+        (
+            "page",
+            "paper --code-in typed --format html --out sheet",
+            "",
+        ),
+        (
+            "of a kit",
+            "paper cheap --code-in typed --kit-at safe --out sheet",
+            "",
+        ),
+        (
+            "code on standard input",
+            "paper --code-in - --out sheet",
+            CODE,
+        ),
+    ] {
+        let _ = fs::remove_file(room.path("sheet"));
+        let arguments: Vec<_> = arguments.split(' ').collect();
+        let run = room.run(&arguments, typed);
+        assert_code(title, &run, 0);
+        let read = match typed {
+            "" => "/typed".to_owned(),
+            _ => pipe(&run, "read", 0),
+        };
+        let allowed = Allowed {
+            read: &[&read],
+            written: &["/.sheet"],
+        };
+        assert_kept(title, &run, &secrets, &allowed);
+        let sheet = private_file(&room.path("sheet")).unwrap().unwrap();
+        for word in CODE.split(' ') {
+            assert!(sheet.contains(word), "{title}: {word}");
+        }
+    }
+
+    let mut run = room.run(&["paper", "--code-in", "typed"], "");
+    assert_code("to standard output", &run, 0);
+    let stdout = pipe(&run, "write", 1);
+    // that is where it was asked for
+    assert!(secrets.found_in(run.stdout.as_bytes()).is_some());
+    run.stdout.clear();
+    let allowed = Allowed {
+        read: &["/typed"],
+        written: &[&stdout],
+    };
+    assert_kept("to standard output", &run, &secrets, &allowed);
+
+    let run = room.run(&["import", "sheet", "--out", "none"], "");
+    assert_code("not to be imported", &run, 1);
+    let allowed = Allowed {
+        read: &["/sheet"],
+        written: &[],
+    };
+    assert_kept("not to be imported", &run, &secrets, &allowed);
+    assert!(!room.path("none").exists());
+}
+
+const PASSPHRASE: &str = "quondam Tarpaulin 7";
+
+#[test]
+fn new_master_key() {
+    if strace::unusable() {
+        return;
+    }
+    for terminal in [false, true] {
+        let room = Room::new();
+        put(&room.path("pass"), &format!("{PASSPHRASE}\n"));
+        let title = format!("master-key create, terminal: {terminal}");
+        let create = ["master-key", "create", "--out", "."];
+        let (run, read) = match terminal {
+            true => {
+                let answers = [
+                    ("New passphrase of the master key: ", PASSPHRASE),
+                    ("The same once more: ", PASSPHRASE),
+                ];
+                (room.run_asked(&create, &answers), "/dev/tty")
+            }
+            false => {
+                let create = [&create[..], &["--passphrase-in", "pass"]].concat();
+                (room.run(&create, ""), "/pass")
+            }
+        };
+        assert_code(&title, &run, 0);
+        private_file(&room.path("master-private.pem"))
+            .unwrap()
+            .unwrap();
+        // not even where it was asked for: there it is encrypted
+        let secrets = Secrets::of_passphrase(PASSPHRASE).and(Secrets::of_private_key(
+            &room,
+            "master-private.pem",
+            "pass",
+        ));
+        // as a control: the key is seen where it comes from
+        let mut random = run.calls().filter(|call| call.name == "getrandom");
+        assert!(random.any(|call| secrets.found_in(&call.line).is_some()));
+        let allowed = Allowed {
+            read: &[read],
+            written: &[],
+        };
+        assert_kept(&title, &run, &secrets, &allowed);
+    }
+}
+
+#[test]
+fn key_for_the_holder_of_a_master_key() {
+    if strace::unusable() {
+        return;
+    }
+    let room = Room::new();
+    let vectors = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/vectors"));
+    let wrapped = vectors.join("rsa-encrypted/ct100.rsa-encrypted.key");
+    fs::copy(wrapped, room.path("wrapped")).unwrap();
+    let master = vectors.join("master/master-private.pem");
+    fs::copy(master, room.path("master.pem")).unwrap();
+    fs::copy(vectors.join("master/passphrase"), room.path("pass")).unwrap();
+    let passphrase = room.read("pass");
+    let passphrase = passphrase.lines().next().unwrap();
+    let secrets = Secrets::of_key()
+        .and(Secrets::of_passphrase(passphrase))
+        .and(Secrets::of_private_key(&room, "master.pem", "pass"));
+    for form in ["", " -traditional"] {
+        let pem = room.openssl(&format!("pkey -in master.pem -passin file:pass{form}"));
+        put(&room.path("plain.pem"), std::str::from_utf8(&pem).unwrap());
+        let open = "master-key open wrapped --out key --private";
+        for (title, arguments, typed, terminal, read) in [
+            (
+                "passphrase in a file",
+                "master.pem --passphrase-in pass",
+                "",
+                false,
+                "/pass",
+            ),
+            (
+                "on standard input",
+                "master.pem --passphrase-in -",
+                passphrase,
+                false,
+                "",
+            ),
+            ("typed", "master.pem", passphrase, true, "/dev/tty"),
+            ("without passphrase", "plain.pem", "", false, "/plain.pem"),
+        ] {
+            let title = format!("master-key open, {title}{form}");
+            let arguments = format!("{open} {arguments}");
+            let arguments: Vec<_> = arguments.split(' ').collect();
+            let run = match terminal {
+                true => room.run_asked(&arguments, &[("Passphrase of the master key: ", typed)]),
+                false => room.run(&arguments, typed),
+            };
+            assert_code(&title, &run, 0);
+            let read = match read {
+                "" => pipe(&run, "read", 0),
+                read => read.to_owned(),
+            };
+            let allowed = Allowed {
+                read: &[&read],
+                written: &["/.key"],
+            };
+            assert_kept(&title, &run, &secrets, &allowed);
+            if read == "/plain.pem" {
+                // as a control: it is seen where it may be
+                let reads = run.calls().filter(|call| open_file(call).ends_with(&read));
+                let seen: Vec<_> = reads
+                    .filter_map(|call| secrets.found_in(&call.line))
+                    .collect();
+                assert_eq!(seen, ["the private key as PEM"], "{title}");
+            }
+            private_file(&room.path("key")).unwrap().unwrap();
+            fs::remove_file(room.path("key")).unwrap();
+        }
+    }
+}
+
+/// As somebody who is not sure tries it: the wrong one is a secret too.
+#[test]
+fn master_key_that_does_not_open() {
+    if strace::unusable() {
+        return;
+    }
+    let room = Room::new();
+    let vectors = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/vectors"));
+    let wrapped = vectors.join("rsa-encrypted/ct100.rsa-encrypted.key");
+    fs::copy(wrapped, room.path("wrapped")).unwrap();
+    let master = vectors.join("master/master-private.pem");
+    fs::copy(master, room.path("master.pem")).unwrap();
+    put(&room.path("pass"), PASSPHRASE);
+    let arguments = "master-key open wrapped --out key --private master.pem --passphrase-in pass";
+    let arguments: Vec<_> = arguments.split(' ').collect();
+    let run = room.run(&arguments, "");
+    assert_ne!(run.status.code(), Some(0));
+    let allowed = Allowed {
+        read: &["/pass"],
+        written: &[],
+    };
+    let secrets = Secrets::of_passphrase(PASSPHRASE).and(Secrets::of_key());
+    assert_kept("wrong passphrase", &run, &secrets, &allowed);
+    assert!(!room.path("key").exists());
 }

@@ -11,6 +11,10 @@ const KIT: &str = concat!(
     env!("CARGO_MANIFEST_DIR"),
     "/tests/cmd/kit.in/backup1.escrow-kit.json"
 );
+const BLOB: &str = concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/../../tests/vectors/keys/live.escrow-by-client.enc"
+);
 const CHROMIUM: &str = "/usr/bin/chromium";
 /// Pixels of A4 at 150 dpi.
 const WIDTH: u32 = 1240;
@@ -30,21 +34,23 @@ fn succeed(directory: &Path, arguments: &[&str]) {
     assert!(output.status.success(), "{arguments:?}: {text}");
 }
 
-/// One page of A4 as a browser shows it, at 300 dpi.
-fn screenshot(directory: &Path, page: &str) -> GrayImage {
-    let output = Command::new(CHROMIUM)
-        .args([
-            "--headless",
-            "--no-sandbox",
-            "--disable-gpu",
-            "--hide-scrollbars",
-        ])
-        .arg("--force-device-scale-factor=3.125")
-        .arg("--window-size=794,1123")
+fn chromium(directory: &Path) -> Command {
+    let mut command = Command::new(CHROMIUM);
+    command
+        .args(["--headless", "--no-sandbox", "--disable-gpu"])
         .arg(format!(
             "--user-data-dir={}",
             directory.join("profile").display()
-        ))
+        ));
+    command
+}
+
+/// One page of A4 as a browser shows it, at 300 dpi.
+fn screenshot(directory: &Path, page: &str) -> GrayImage {
+    let output = chromium(directory)
+        .arg("--hide-scrollbars")
+        .arg("--force-device-scale-factor=3.125")
+        .arg("--window-size=794,1123")
         .arg(format!(
             "--screenshot={}",
             directory.join("page.png").display()
@@ -141,6 +147,55 @@ fn print_scan_import_gives_the_same_bytes() {
         fs::read(here.join("both.kit")).unwrap(),
         fs::read(KIT).unwrap()
     );
+}
+
+/// How many pages a browser makes of it, without any settings.
+fn pages(directory: &Path, page: &str) -> usize {
+    let pdf = directory.join("page.pdf");
+    let output = chromium(directory)
+        .arg(format!("--print-to-pdf={}", pdf.display()))
+        .arg(format!("file://{}", directory.join(page).display()))
+        .output()
+        .unwrap();
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let pdf = fs::read(pdf).unwrap();
+    pdf.split(|byte| *byte == b'\n')
+        .filter(|line| line.ends_with(b"/Type /Page"))
+        .count()
+}
+
+#[test]
+fn a_browser_makes_pages_of_a4_and_of_letter() {
+    if !Path::new(CHROMIUM).exists() {
+        println!("skipped: there is no {CHROMIUM} to render the page");
+        return;
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let here = directory.path();
+    let code = KIT.replace("backup1.escrow-kit.json", "code");
+    for (title, sheet, expected) in [
+        ("kit", vec![KIT], 3),
+        ("blob", vec![BLOB], 2),
+        ("words", vec![KIT, "--code-in", &code], 1),
+    ] {
+        let page = format!("{title}.html");
+        let format = ["paper", "--format", "pdf-ready", "--out", &page];
+        succeed(here, &[&format[..], &sheet].concat());
+        assert_eq!(pages(here, &page), expected, "{title}");
+
+        let a4 = fs::read_to_string(here.join(&page)).unwrap();
+        let letter = a4.replace(
+            "size: A4; margin: 14mm 14mm 32mm",
+            "size: letter; margin: 14mm",
+        );
+        assert_ne!(a4, letter);
+        fs::write(here.join("letter.html"), letter).unwrap();
+        assert_eq!(pages(here, "letter.html"), expected, "{title} on US Letter");
+    }
 }
 
 #[test]

@@ -566,6 +566,9 @@ __PACKAGE__->register_method({
     },
 });
 
+# of a kit's file, by format
+my $SUFFIX = { json => 'json', text => 'txt', html => 'html', 'pdf-ready' => 'html' };
+
 __PACKAGE__->register_method({
     name => 'kit',
     path => 'kit',
@@ -578,9 +581,9 @@ __PACKAGE__->register_method({
     permissions => $OPERATOR,
     parameters => parameters(
         format => {
-            description => 'JSON to recover from, or a sheet to print.',
+            description => 'JSON to recover from, or a sheet to print: pdf-ready is the page of html.',
             type => 'string',
-            enum => [qw(json text html)],
+            enum => [qw(json text html pdf-ready)],
             default => 'json',
             optional => 1,
         },
@@ -596,7 +599,7 @@ __PACKAGE__->register_method({
         my $kit = PVE::Escrow::Kit::make($param->{storage}, $scfg);
         return {
             kit => $format eq 'json' ? $kit : PVE::Escrow::Kit::sheet($kit, $format),
-            name => "$param->{storage}.escrow-kit." . ($format eq 'text' ? 'txt' : $format),
+            name => "$param->{storage}.escrow-kit." . $SUFFIX->{$format},
         };
     },
 });

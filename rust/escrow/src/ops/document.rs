@@ -8,9 +8,9 @@ use super::{Verified, key_of};
 use crate::error::{Error, Result};
 use crate::kit::Kit;
 use crate::mac::Authentic;
-use crate::paper::{Format, KitSheet};
+use crate::paper::{self, Format, KitSheet};
 use crate::record::Record;
-use crate::{Fingerprint, Key, SecretString};
+use crate::{Fingerprint, Key, SecretString, file};
 
 /// What is signed.
 #[derive(Clone, Copy, Debug, Deserialize)]
@@ -145,4 +145,62 @@ pub fn paper(input: &Print) -> Result<Sheet> {
     Ok(Sheet {
         text: sheet.print(input.format)?,
     })
+}
+
+/// Largest page of a sheet that is read, in bytes: the client's have pictures in them.
+const MAX_SHEET: usize = 1 << 20;
+
+/// A file that may be a sheet.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct ReadSheet {
+    /// Path of it.
+    pub file: PathBuf,
+    /// Path of the new file for what was on it. Nothing may exist there.
+    pub out: PathBuf,
+}
+
+/// What is on a sheet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnSheet {
+    /// A key file.
+    Key,
+    /// A kit or a blob.
+    Kit,
+}
+
+/// What was read.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct SheetRead {
+    /// What is in the new file; without it the file that was given is no sheet, and nothing was written.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kind: Option<OnSheet>,
+}
+
+/// Reads the text or the page of a sheet, ours or the stock client's, into a new file.
+///
+/// # Errors
+/// As [`file::read_up_to`], [`paper::Sheet::read`] and [`file::write_new`]; [`Error::Refused`] for a picture.
+pub fn read_sheet(input: &ReadSheet) -> Result<SheetRead> {
+    file::must_not_exist(&input.out)?;
+    let bytes = file::read_up_to(&input.file, MAX_SHEET)?;
+    let what = input.file.display().to_string();
+    if bytes.starts_with(b"\x89PNG") || bytes.starts_with(b"\xff\xd8\xff") {
+        return Err(Error::Refused(format!(
+            "{what} is a picture: 'pve-escrow-rescue import' reads the QR codes in it, on any Linux machine"
+        )));
+    }
+    let text = std::str::from_utf8(&bytes).unwrap_or_default();
+    if !paper::is_sheet(text) {
+        return Ok(SheetRead { kind: None });
+    }
+    let sheet = paper::Sheet::read(text, &what)?;
+    let kind = match sheet {
+        paper::Sheet::Key(_) => OnSheet::Key,
+        paper::Sheet::Kit(_) => OnSheet::Kit,
+    };
+    file::write_new(&input.out, &sheet.into_content())?;
+    Ok(SheetRead { kind: Some(kind) })
 }

@@ -1,11 +1,13 @@
 //! A page of HTML to print: no script, nothing from elsewhere.
 
+/// For A4. The foot is left so wide that on US Letter the same fits on a page, at the same size.
 const STYLE: &str = "\
-@page { size: A4; margin: 14mm; }
+@page { size: A4; margin: 14mm 14mm 32mm; @bottom-right { font: 8pt sans-serif; content: counter(page) \"/\" counter(pages); } }
 body { font: 10pt/1.35 sans-serif; color: #000; background: #fff; max-width: 182mm; margin: 0 auto; }
 h1 { font-size: 15pt; margin: 0 0 3mm; }
-h2 { font-size: 11pt; margin: 4mm 0 1mm; break-after: avoid; }
-p, dl, pre, ol { margin: 0 0 2mm; }
+h2 { font-size: 11pt; margin: 4mm 0 1mm; }
+h2, h2 + p { break-after: avoid; }
+p, dl, pre, ol { margin: 0 0 2mm; break-inside: avoid; }
 dl { display: grid; grid-template-columns: max-content 1fr; gap: 0 4mm; }
 dd { margin: 0; font-family: monospace; overflow-wrap: anywhere; }
 pre { font: 9pt/1.35 monospace; white-space: pre-wrap; overflow-wrap: anywhere; }

@@ -12,6 +12,8 @@ use crate::error::{Error, Result};
 use crate::file::MAX_SIZE;
 
 const VERSION: u8 = 1;
+/// Lines that a message names.
+const MOST: usize = 10;
 const LINE_BYTES: usize = DATA * 5 / 8;
 /// How hard zstd tries.
 const LEVEL: i32 = 19;
@@ -149,8 +151,11 @@ impl LineReader {
     pub fn finish(&self, what: &str) -> Result<Vec<u8>> {
         let missing = self.missing();
         if !missing.is_empty() {
-            let numbers: Vec<_> = missing.iter().map(u16::to_string).collect();
-            let why = format!("missing: line {}", numbers.join(", "));
+            let numbers: Vec<_> = missing.iter().take(MOST).map(u16::to_string).collect();
+            let mut why = format!("missing: line {}", numbers.join(", "));
+            if missing.len() > MOST {
+                why += &format!(" and {} more", missing.len() - MOST);
+            }
             return Err(Error::damaged(what, why));
         }
         let Some(last) = self.last else {
@@ -191,6 +196,17 @@ fn unpack(content: &[u8]) -> Option<Vec<u8>> {
     zstd::bulk::decompress(packed, MAX_SIZE).ok()
 }
 
+/// Is this a sheet with lines, or are lines typed from one in it?
+pub fn is_sheet(text: &str) -> bool {
+    let mut reader = LineReader::default();
+    let mut is_right = |line| {
+        let right = reader.read(line).is_ok();
+        reader.skip();
+        right
+    };
+    text.contains(BEGIN) || in_text(text).into_iter().any(&mut is_right)
+}
+
 /// The lines in a text: what stands between [`BEGIN`] and [`END`] if these are there, else all; also the texts of QR codes.
 pub fn in_text(text: &str) -> Vec<&str> {
     let inner = match text.split_once(BEGIN) {
@@ -209,7 +225,6 @@ pub fn in_text(text: &str) -> Vec<&str> {
 /// # Errors
 /// [`Error::Damaged`] with all wrong lines, at most ten; as [`LineReader::finish`].
 pub fn from_text(text: &str, what: &str) -> Result<Vec<u8>> {
-    const MOST: usize = 10;
     let mut reader = LineReader::default();
     let mut wrong = Vec::new();
     for line in in_text(text) {

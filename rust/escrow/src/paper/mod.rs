@@ -4,6 +4,7 @@
 //! * [`qr`] puts the same lines into QR codes.
 //! * [`kit_sheet`] and [`code_sheet`] are the two sheets: each is useless without the other.
 //! * [`paperkey`] reads the sheets of `proxmox-backup-client key paperkey`.
+//! * [`Sheet`] reads all of these back.
 
 mod code_sheet;
 mod html;
@@ -12,11 +13,13 @@ mod line;
 pub mod lines;
 pub mod paperkey;
 pub mod qr;
+mod sheet;
 
 pub use code_sheet::CodeSheet;
 pub use kit_sheet::KitSheet;
 pub use line::LineError;
 pub use lines::{LineReader, to_lines};
+pub use sheet::{Sheet, is_sheet};
 
 use serde::Deserialize;
 
@@ -26,13 +29,15 @@ use serde::Deserialize;
 pub enum Format {
     /// For any printer, and for reading back.
     Text,
-    /// One page of HTML without scripts, for A4: with QR codes.
+    /// One page of HTML without scripts, with QR codes, which a browser prints as it is: also called `pdf-ready`.
+    #[serde(alias = "pdf-ready")]
     Html,
 }
 
-/// Nothing that a terminal or a printer would act upon.
+/// Nothing that a terminal or a printer would act upon, nor a reader of sheets.
 fn printable(text: &str) -> String {
-    text.chars()
+    text.replace("-----", "?????")
+        .chars()
         .map(|c| if c.is_control() { '?' } else { c })
         .collect()
 }

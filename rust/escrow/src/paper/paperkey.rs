@@ -3,7 +3,7 @@
 use crate::KeyFile;
 use crate::error::{Error, Result};
 
-const BEGIN: &str = "-----BEGIN PROXMOX BACKUP KEY-----";
+pub(super) const BEGIN: &str = "-----BEGIN PROXMOX BACKUP KEY-----";
 const END: &str = "-----END PROXMOX BACKUP KEY-----";
 
 /// Is it such a sheet?

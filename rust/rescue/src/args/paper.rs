@@ -7,7 +7,7 @@ use pve_escrow::paper::Format;
 
 /// Print a kit or a blob as a sheet that can be scanned or typed back, or the words as another one.
 ///
-/// Each of the two sheets is useless alone. Print HTML with a browser, on A4.
+/// Each of the two sheets is useless alone. Print HTML with a browser, on A4 or US Letter, or make a PDF of it.
 #[derive(Parser)]
 #[command(after_help = super::EXIT_CODES)]
 pub struct Paper {
@@ -33,13 +33,15 @@ pub struct Paper {
 pub enum FormatName {
     Text,
     Html,
+    /// The same page: it needs no settings to be printed
+    PdfReady,
 }
 
 impl From<FormatName> for Format {
     fn from(name: FormatName) -> Self {
         match name {
             FormatName::Text => Self::Text,
-            FormatName::Html => Self::Html,
+            FormatName::Html | FormatName::PdfReady => Self::Html,
         }
     }
 }

@@ -3,9 +3,8 @@
 use std::path::PathBuf;
 
 use pve_escrow::paper::qr::{Parts, is_part};
-use pve_escrow::paper::{LineReader, lines, paperkey};
-use pve_escrow::{Error, KeyFile, SecretBytes, file, kit};
-use zeroize::Zeroizing;
+use pve_escrow::paper::{LineReader, Sheet, lines, paperkey};
+use pve_escrow::{Error, SecretBytes, file};
 
 use crate::args::Import;
 use crate::failure::{Failure, Result};
@@ -13,25 +12,15 @@ use crate::picture::{self, Picture};
 use crate::terminal::Terminal;
 use crate::{input, output};
 
-/// What was on a sheet.
-enum Sheet {
-    /// A kit or a blob of ours.
-    Kit(Vec<u8>),
-    /// A sheet of the stock client.
-    Key(KeyFile),
-}
-
 pub fn run(args: &Import) -> Result<()> {
     file::must_not_exist(&args.out)?;
-    let (content, what) = match read(&args.file)? {
-        Sheet::Kit(bytes) => {
-            kit::blobs(&bytes, "the sheet")?;
-            (Zeroizing::new(bytes), "The kit")
-        }
-        Sheet::Key(key) if key.is_protected() => (key.to_json(), "The key file"),
-        Sheet::Key(key) => (key.to_json(), "The key, without protection,"),
+    let sheet = read(&args.file)?;
+    let what = match &sheet {
+        Sheet::Kit(_) => "The kit",
+        Sheet::Key(key) if key.is_protected() => "The key file",
+        Sheet::Key(_) => "The key, without protection,",
     };
-    file::write_new(&args.out, &content)?;
+    file::write_new(&args.out, &sheet.into_content())?;
     let name = args.out.display();
     output::note(format_args!("{what} is in {name}."));
     output::note(match what {
@@ -51,19 +40,14 @@ fn read(files: &[PathBuf]) -> Result<Sheet> {
         .collect::<Result<Vec<_>>>()?;
     match &inputs[..] {
         [] => typed(&mut input::terminal_for("a FILE")?),
-        [Input(bytes, what)] if !picture::is_one(bytes) => text(input::utf8(bytes, what)?, what),
+        [Input(bytes, what)] if !picture::is_one(bytes) => {
+            Ok(Sheet::read(input::utf8(bytes, what)?, what)?)
+        }
         inputs if inputs.iter().all(|Input(bytes, _)| picture::is_one(bytes)) => pictures(inputs),
         _ => Err(Failure::Usage(
             "several files have to be pictures, PNG or JPEG".to_owned(),
         )),
     }
-}
-
-fn text(text: &str, what: &str) -> Result<Sheet> {
-    if paperkey::is_sheet(text) {
-        return Ok(Sheet::Key(paperkey::read(text, what)?));
-    }
-    Ok(Sheet::Kit(lines::from_text(text, what)?))
 }
 
 fn pictures(inputs: &[Input]) -> Result<Sheet> {
@@ -98,7 +82,7 @@ fn pictures(inputs: &[Input]) -> Result<Sheet> {
             "sheets of pve-escrow and of the client are in these pictures: read one at a time"
                 .to_owned(),
         )),
-        (_, None) => Ok(Sheet::Kit(parts.finish(what)?)),
+        (_, None) => Ok(Sheet::kit(parts.finish(what)?, what)?),
     }
 }
 
@@ -114,5 +98,6 @@ fn typed(terminal: &mut Terminal) -> Result<Sheet> {
             }
         }
     }
-    Ok(Sheet::Kit(reader.finish("the sheet")?))
+    let what = "the sheet";
+    Ok(Sheet::kit(reader.finish(what)?, what)?)
 }
