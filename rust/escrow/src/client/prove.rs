@@ -297,7 +297,8 @@ impl Run {
             bytes: 0,
             enough: cut,
         };
-        let archive = info.filename.stem();
+        // in full: by its stem, the client would take catalog.pcat1 for a blob
+        let archive = info.filename.as_str();
         match self
             .restore(id, archive, self.depth.limits(), &mut count)
             .await
