@@ -218,7 +218,12 @@ subtest 'damaged data' => sub {
     spew($chunk, $bytes);
     my $proof = proof(full => 1);
     is($proof->{result}, 'invalid', 'is found');
-    like($proof->{text}, qr/CRC checksum/, 'and named');
+    like($proof->{text}, qr/root\.pxar\.didx: .* CRC checksum/, 'and named, with the file');
+    unlink($chunk);
+    $proof = proof(full => 1);
+    is($proof->{result}, 'invalid', 'a chunk that is gone is damage, too');
+    like($proof->{text}, qr/root\.pxar\.didx: .* No such file/, 'and named');
+    spew($chunk, $bytes);
 
     my $manifest = "$copy/ct/103/2024-06-05T21:00:00Z/index.json.blob";
     system('cp', "$ROOT/tests/vectors/datastore/ct/102/2024-06-05T20:00:00Z/index.json.blob",

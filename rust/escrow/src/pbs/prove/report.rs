@@ -208,15 +208,20 @@ impl fmt::Display for SnapshotReport {
             Verdict::Skipped => "skipped",
         };
         write!(f, "{}: {result}", self.id)?;
-        let of_files = self.files.iter().flat_map(|file| &file.damages);
         if let Some(reason) = &self.reason {
             return write!(f, ": {reason}");
         }
-        if let Some(damage) = self.damages.iter().chain(of_files).next() {
+        if let Some(damage) = self.damages.first() {
             return write!(f, ": {}", damage.what);
         }
+        let of_file = |file: &FileReport| Some((file.name.clone(), file.damages.first()?.clone()));
+        if let Some((name, damage)) = self.files.iter().find_map(of_file) {
+            return write!(f, ": {name}: {}", damage.what);
+        }
         let bytes = self.files.iter().map(|file| file.bytes).sum::<u64>();
-        write!(f, ", {} files, {bytes} bytes decrypted", self.files.len())
+        let count = self.files.len();
+        let plural = if count == 1 { "" } else { "s" };
+        write!(f, ", {count} file{plural}, {bytes} bytes decrypted")
     }
 }
 
