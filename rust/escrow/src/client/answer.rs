@@ -16,6 +16,8 @@ pub enum Refusal {
     Damaged,
     /// There is no such snapshot, or no such archive in it.
     Gone,
+    /// It is one half of an archive that the client gives out as files only.
+    Split,
     /// The snapshot belongs to another user of the server.
     Owner,
     /// The server does not let this user in, or not there.
@@ -66,6 +68,7 @@ const TEXTS: &[(&str, Refusal)] = &[
     ("unable to parse", Refusal::Damaged),
     ("owner check failed", Refusal::Owner),
     ("manifest does not contain file", Refusal::Gone),
+    ("unable to pipe split archive", Refusal::Split),
     ("does not exist", Refusal::Gone),
     ("older than last backup", Refusal::NotNewer),
     ("authentication failed", Refusal::Login),
@@ -106,6 +109,7 @@ impl Refusal {
             Self::NoKey => "no-key",
             Self::Damaged => "damaged",
             Self::Gone => "gone",
+            Self::Split => "split",
             Self::Owner => "owner",
             Self::Login => "login",
             Self::Unreachable => "unreachable",
@@ -231,7 +235,7 @@ mod tests {
         assert_eq!(Refused::from_stderr("Error: a\u{1b}b").text, "a b");
     }
 
-    /// As the client and the server 3.2.4 said it, with the datastore in `/store`.
+    /// As the client and the server 3.2.4 said it, with the datastore in `/store`; split archives came with 3.3.
     #[test]
     fn texts_of_a_server_in_trouble() {
         for (text, kind) in [
@@ -290,6 +294,7 @@ mod tests {
                 "unreachable",
             ),
             ("backup timestamp is older than last backup.", "not-newer"),
+            ("unable to pipe split archive", "split"),
             (
                 "error trying to connect: error connecting to https://nohost.invalid:8007/ - dns error: failed to lookup address information: Name or service not known",
                 "unreachable",

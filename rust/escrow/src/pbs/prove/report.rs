@@ -219,9 +219,14 @@ impl fmt::Display for SnapshotReport {
             return write!(f, ": {name}: {}", damage.what);
         }
         let bytes = self.files.iter().map(|file| file.bytes).sum::<u64>();
-        let count = self.files.len();
+        let skipped = |file: &&FileReport| file.result == Verdict::Skipped;
+        let count = self.files.iter().filter(|file| !skipped(file)).count();
         let plural = if count == 1 { "" } else { "s" };
-        write!(f, ", {count} file{plural}, {bytes} bytes decrypted")
+        write!(f, ", {count} file{plural}, {bytes} bytes decrypted")?;
+        for file in self.files.iter().filter(skipped) {
+            write!(f, "; {} not, since the client does not pipe it", file.name)?;
+        }
+        Ok(())
     }
 }
 
@@ -290,7 +295,11 @@ impl Totals {
         }
         self.snapshots += 1;
         self.damages += report.count_damages();
-        for file in &report.files {
+        for file in report
+            .files
+            .iter()
+            .filter(|file| file.result != Verdict::Skipped)
+        {
             self.files += 1;
             self.bytes += file.bytes;
             self.chunks.add(file.chunks.unwrap_or_default());
