@@ -149,6 +149,29 @@ subtest 'at a terminal' => sub {
     like($done->{out}, qr/^storage 'vault' was made/m, 'and the words') or diag($done->{out});
 };
 
+subtest 'the user who has the token' => sub {
+    bare();
+    my $user = $REPOSITORY =~ s/!golden//r;
+    my @typed = (
+        'bootstrap', '--repository', $user, '--fingerprint', $TLS,
+        qw(--code-file /run/code --password-file /run/secret),
+    );
+    my $done = pveescrow(@typed);
+    like($done->{out}, qr/^storage 'vault' was made/m, 'may use its backups')
+        or diag($done->{out});
+    like(slurp('/etc/pve/storage.cfg'),
+        qr/^\tusername lab\@pbs$/m, 'and is the one of the storage');
+    is_deeply([wherever_it_was_sent()], ["$user $TLS"], 'the secret went to one place');
+
+    bare();
+    storage_cfg(vault =>
+            { username => 'lab@pbs!golden', fingerprint => $TLS, 'encryption-key' => $LIVE });
+    $done = pveescrow(@typed);
+    like($done->{out}, qr/there is a storage of this name already, of another user/,
+        'a storage of the token');
+    ok(!-e '/etc/pve/priv/storage/vault.pw', 'does not get the password of the user');
+};
+
 subtest 'a storage that is there' => sub {
     bare();
     storage_cfg(vault =>

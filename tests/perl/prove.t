@@ -4,10 +4,13 @@
 
 use v5.36;
 
+use Compress::Zlib ();
 use Cwd ();
+use Digest::SHA qw(hmac_sha256 hmac_sha256_hex);
 use File::Basename ();
 use File::Path ();
 use JSON ();
+use MIME::Base64 ();
 use POSIX ();
 use Test::More;
 use Time::HiRes ();
@@ -218,7 +221,12 @@ subtest 'damaged data' => sub {
     spew($chunk, $bytes);
     my $proof = proof(full => 1);
     is($proof->{result}, 'invalid', 'is found');
-    like($proof->{text}, qr/CRC checksum/, 'and named');
+    like($proof->{text}, qr/root\.pxar\.didx: .* CRC checksum/, 'and named, with the file');
+    unlink($chunk);
+    $proof = proof(full => 1);
+    is($proof->{result}, 'invalid', 'a chunk that is gone is damage, too');
+    like($proof->{text}, qr/root\.pxar\.didx: .* No such file/, 'and named');
+    spew($chunk, $bytes);
 
     my $manifest = "$copy/ct/103/2024-06-05T21:00:00Z/index.json.blob";
     system('cp', "$ROOT/tests/vectors/datastore/ct/102/2024-06-05T20:00:00Z/index.json.blob",
@@ -226,6 +234,59 @@ subtest 'damaged data' => sub {
     $proof = proof(snapshots => ['ct/103/2024-06-05T21:00:00Z']);
     is($proof->{result}, 'invalid', 'the manifest of another snapshot, which the client takes');
     like($proof->{text}, qr{belongs to snapshot ct/102/}, 'is found here');
+};
+
+# with the live key, what signs a manifest: PBKDF2 of ten rounds
+my sub id_key () {
+    my $key = MIME::Base64::decode(JSON::decode_json(key('live.enc'))->{data});
+    my $block = hmac_sha256('_id_key' . pack('N', 1), $key);
+    my $id_key = $block;
+    $id_key ^.= $block = hmac_sha256($block, $key) for 2 .. 10;
+    return $id_key;
+}
+
+# a manifest that lists other files, as whoever has the key can make it
+my sub rewrite_manifest ($path, $change) {
+    my $manifest = JSON::decode_json(scalar(qx{tail -c +13 '$path' | zstd -dcq}));
+    $manifest->{files} = [map { $change->($_) } $manifest->{files}->@*];
+    my %signed = %$manifest;
+    delete @signed{qw(signature unprotected)};
+    my $json = JSON->new->canonical;
+    $manifest->{signature} = hmac_sha256_hex($json->encode(\%signed), id_key());
+    spew('/run/manifest', $json->encode($manifest));
+    my $packed = qx{zstd -cq /run/manifest};
+    spew($path, pack('H* V', '31b958426fb6a37f', Compress::Zlib::crc32($packed)) . $packed);
+    return;
+}
+
+subtest 'a split archive' => sub {
+    set_up();
+    my $copy = '/run/store';
+    system('cp', '-r', "$ROOT/tests/vectors/datastore", $copy) == 0 or die "cp failed\n";
+    symlink($copy, '/run/client/datastore');
+    my $snapshot = 'ct/100/2024-06-06T16:00:00Z';
+    my $manifest = "$copy/$snapshot/index.json.blob";
+    rewrite_manifest(
+        $manifest,
+        sub ($file) {
+            my $name = $file->{filename};
+            return if $name eq 'catalog.pcat1.didx';
+            return $file if $name ne 'root.pxar.didx';
+            return map { +{ $file->%*, filename => "root.$_.didx" } } qw(mpxar ppxar);
+        },
+    );
+    my $proof = proof(snapshots => [$snapshot]);
+    is($proof->{result}, 'valid', 'which the client does not pipe, is no doubt of the rest')
+        or diag(explain($proof));
+    like(task_log(), qr{^$snapshot: valid, 1 file, 208 bytes decrypted; root\.mpxar\.didx not, }m,
+        'but named');
+    rewrite_manifest(
+        $manifest,
+        sub ($file) { return $file->{filename} =~ m/\.[mp]pxar\./ ? $file : () },
+    );
+    $proof = proof(snapshots => [$snapshot]);
+    is($proof->{result}, 'unknown', 'nothing else: that is no proof') or diag(explain($proof));
+    like($proof->{text}, qr/this client gives out nothing of it/, 'says so');
 };
 
 subtest 'the datastore is on this node' => sub {

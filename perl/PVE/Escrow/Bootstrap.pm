@@ -173,11 +173,16 @@ my sub opened ($found, $code, $said) {
     return ($key, sort { $b->{kit}->{created} cmp $a->{kit}->{created} } values %newest);
 }
 
-my sub elsewhere ($typed, $connection) {
+my sub elsewhere ($typed, $connection, @users) {
     return 'another server' if !PVE::Escrow::Storage::same_server($connection, $typed);
     return 'another datastore' if $connection->{datastore} ne $typed->{datastore};
-    return 'another user' if $connection->{username} ne $typed->{username};
+    return 'another user' if !grep { $_ eq $typed->{username} } $connection->{username}, @users;
     return;
+}
+
+# whose backups the server lets somebody use: a user has those of its own tokens, too
+my sub user_of ($connection) {
+    return ($connection->{username} // '') =~ s/!.*//sr;
 }
 
 # the namespace is the kit's: the secret goes nowhere else for it
@@ -197,7 +202,8 @@ my sub save ($kit) {
 }
 
 # of a token nobody knows the secret any more, and no other one may use its backups
-my $NEW_SECRET = 'Only that user owns the backups. On the server, a token gets a new secret by'
+my $NEW_SECRET =
+    'The backups are those of that user; if it is a token, the user who has it may use them, too. On the server, a token gets a new secret by'
     . " 'proxmox-backup-manager user delete-token' and 'generate-token' with the same name; its permissions stay.";
 
 my sub leave_alone ($kit, $why, $said) {
@@ -286,7 +292,7 @@ sub recover ($typed, $secret, $found, $code) {
         my $why =
             !defined($kit->{storage}) || !$connection
             ? 'the kit does not say which, or where'
-            : elsewhere($typed, $connection);
+            : elsewhere($typed, $connection, user_of($connection));
         if (defined($why)) {
             leave_alone($kit, $why, \@said);
             next;

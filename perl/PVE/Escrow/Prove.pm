@@ -108,8 +108,14 @@ my sub count ($number, $what) {
 
 my sub first_trouble ($report) {
     for my $snapshot (grep { $_->{result} =~ m/^(?:invalid|unknown)$/ } $report->{snapshots}->@*) {
-        my ($damage) = ($snapshot->{damages}->@*, map { $_->{damages}->@* } $snapshot->{files}->@*);
-        my $why = $snapshot->{reason} // ($damage ? $damage->{what} : 'nothing can be said');
+        my ($damage) = (
+            map({ $_->{what} } $snapshot->{damages}->@*),
+            map({
+                my $file = $_;
+                map { "$file->{name}: $_->{what}" } $file->{damages}->@*
+            } $snapshot->{files}->@*),
+        );
+        my $why = $snapshot->{reason} // $damage // 'nothing can be said';
         return "$snapshot->{snapshot}: $why";
     }
     my ($control) = grep { !$_->{refused} } values(($report->{controls} // {})->%*);

@@ -111,14 +111,14 @@ pub enum Error {
     Cancelled,
 
     /// The operating system refused.
-    #[error("cannot {action} {}: {source}", path.display())]
+    #[error("cannot {action} {}: {error}", path.display())]
     Io {
         /// What was tried.
         action: &'static str,
         /// On which file.
         path: PathBuf,
-        /// The answer.
-        source: io::Error,
+        /// The answer. Not a `source`, which would be said twice.
+        error: io::Error,
     },
 }
 
@@ -130,11 +130,11 @@ impl Error {
         }
     }
 
-    pub(crate) fn io(action: &'static str, path: &Path, source: impl Into<io::Error>) -> Self {
+    pub(crate) fn io(action: &'static str, path: &Path, error: impl Into<io::Error>) -> Self {
         Self::Io {
             action,
             path: path.to_owned(),
-            source: source.into(),
+            error: error.into(),
         }
     }
 }

@@ -154,10 +154,10 @@ fn bytes(path: &Path) -> Result<SecretBytes> {
 /// A scan, or a page with pictures in it: far larger than a key file.
 pub fn large(path: &Path) -> Result<SecretBytes> {
     const MAX: u64 = 64 << 20;
-    let failed = |source| Error::Io {
+    let failed = |error| Error::Io {
         action: "read",
         path: path.to_owned(),
-        source,
+        error,
     };
     if path == Path::new("-") {
         let mut bytes = Zeroizing::new(Vec::new());

@@ -16,6 +16,8 @@ pub enum Refusal {
     Damaged,
     /// There is no such snapshot, or no such archive in it.
     Gone,
+    /// It is one half of an archive that the client gives out as files only.
+    Split,
     /// The snapshot belongs to another user of the server.
     Owner,
     /// The server does not let this user in, or not there.
@@ -36,7 +38,7 @@ pub enum Refusal {
     Other,
 }
 
-/// A part of a text, and what it means. The first that occurs counts.
+/// Parts of a text, with `…` between them, and what they mean. The first that occur count.
 const TEXTS: &[(&str, Refusal)] = &[
     ("wrong key - ", Refusal::WrongKey),
     ("missing key - ", Refusal::MissingKey),
@@ -46,15 +48,27 @@ const TEXTS: &[(&str, Refusal)] = &[
     ("KeyConfig contains wrong fingerprint", Refusal::NoKey),
     ("wrong signature in manifest", Refusal::Damaged),
     ("wrong checksum for file", Refusal::Damaged),
+    ("wrong size for file", Refusal::Damaged),
     ("wrong CRC checksum", Refusal::Damaged),
     ("detected chunk with wrong digest", Refusal::Damaged),
     ("CryptMode don't match", Refusal::Damaged),
     ("Unknown frame descriptor", Refusal::Damaged),
     ("Failed to parse chunk", Refusal::Damaged),
     ("OpenSSL error", Refusal::Damaged),
+    ("blob too small", Refusal::Damaged),
+    ("index too small", Refusal::Damaged),
+    ("/.chunks/…No such file", Refusal::Damaged),
+    // the server holds a snapshot as long as it is read: a manifest, and not what it lists
+    ("Unable to open…No such file", Refusal::Damaged),
+    ("index.json.blob\" failed - not found", Refusal::Gone),
+    (".blob\" failed - not found", Refusal::Damaged),
+    ("/owner\" - No such file", Refusal::Gone),
+    ("ENOENT: No such file", Refusal::Gone),
+    ("namespace not found", Refusal::Gone),
     ("unable to parse", Refusal::Damaged),
     ("owner check failed", Refusal::Owner),
     ("manifest does not contain file", Refusal::Gone),
+    ("unable to pipe split archive", Refusal::Split),
     ("does not exist", Refusal::Gone),
     ("older than last backup", Refusal::NotNewer),
     ("authentication failed", Refusal::Login),
@@ -62,7 +76,10 @@ const TEXTS: &[(&str, Refusal)] = &[
     ("API token secret must be provided", Refusal::Login),
     ("401 Unauthorized", Refusal::Login),
     ("no permission", Refusal::Login),
+    ("missing permission", Refusal::Login),
+    ("maintenance mode", Refusal::Unreachable),
     ("ertificate fingerprint", Refusal::Unreachable),
+    ("certificate of the server", Refusal::Unreachable),
     ("certificate verify failed", Refusal::Unreachable),
     ("certificate validation failed", Refusal::Unreachable),
     ("error trying to connect", Refusal::Unreachable),
@@ -80,7 +97,7 @@ impl Refusal {
     pub fn of(text: &str) -> Self {
         TEXTS
             .iter()
-            .find(|(part, _)| text.contains(part))
+            .find(|(parts, _)| parts.split('…').all(|part| text.contains(part)))
             .map_or(Self::Other, |(_, refusal)| *refusal)
     }
 
@@ -92,6 +109,7 @@ impl Refusal {
             Self::NoKey => "no-key",
             Self::Damaged => "damaged",
             Self::Gone => "gone",
+            Self::Split => "split",
             Self::Owner => "owner",
             Self::Login => "login",
             Self::Unreachable => "unreachable",
@@ -133,6 +151,14 @@ impl Refused {
             .find_map(|line| line.strip_prefix("Error: "))
             .or_else(|| stderr.lines().rev().find(|line| !line.trim().is_empty()))
             .unwrap_or("it gave no reason");
+        // it says so before that, and ends with a line of OpenSSL's source code
+        let other_certificate = line.contains("certificate verify failed")
+            && stderr.contains("fingerprint does not match expected fingerprint");
+        let line = if other_certificate {
+            "the certificate of the server is not the one whose fingerprint is expected"
+        } else {
+            line
+        };
         Self {
             refusal: Refusal::of(line),
             text: on_one_line(line),
@@ -207,5 +233,88 @@ mod tests {
         let refused = Refused::from_stderr("Error: a\u{1b}[2Jb\nError: last\n\n");
         assert_eq!(refused.text, "last");
         assert_eq!(Refused::from_stderr("Error: a\u{1b}b").text, "a b");
+    }
+
+    /// As the client and the server 3.2.4 said it, with the datastore in `/store`; split archives came with 3.3.
+    #[test]
+    fn texts_of_a_server_in_trouble() {
+        for (text, kind) in [
+            (
+                r#"reading file "/store/.chunks/f3fb/f3fbd6e9" failed: No such file or directory (os error 2)"#,
+                "damaged",
+            ),
+            (
+                r#"reading file "/store/.chunks/f3fb/f3fbd6e9" failed: Permission denied (os error 13)"#,
+                "other",
+            ),
+            (
+                "Failed to parse chunk f3fbd6e9 - blob too small (0 bytes).",
+                "damaged",
+            ),
+            (
+                r#"Unable to open fixed index "/store/vm/200/2026-11-25T16:50:49Z/drive-scsi0.img.fidx" - No such file or directory (os error 2)"#,
+                "damaged",
+            ),
+            (
+                r#"Unable to open dynamic index "/store/ct/100/2026-11-25T16:50:49Z/root.pxar.didx" - index too small (0)"#,
+                "damaged",
+            ),
+            (
+                r#"open file "/store/vm/200/2026-11-25T16:50:49Z/qemu-server.conf.blob" failed - not found"#,
+                "damaged",
+            ),
+            (
+                r#"open file "/store/vm/200/2026-11-25T16:50:49Z/index.json.blob" failed - not found"#,
+                "gone",
+            ),
+            (
+                "wrong size for file 'qemu-server.conf.blob' (222 != 217)",
+                "damaged",
+            ),
+            ("Data blob has wrong CRC checksum.", "damaged"),
+            ("blob too small (0 bytes).", "damaged"),
+            (
+                r#"unable to read "/store/vm/999/owner" - No such file or directory (os error 2)"#,
+                "gone",
+            ),
+            ("ENOENT: No such file or directory", "gone"),
+            ("namespace not found", "gone"),
+            ("backup owner check failed!", "owner"),
+            ("no permissions on /datastore/store", "login"),
+            (
+                "missing permissions 'Datastore.Backup' on '/datastore/store'",
+                "login",
+            ),
+            (
+                "authentication failed - user account or token disabled or expired.",
+                "login",
+            ),
+            (
+                "datastore 'store' is in offline maintenance mode: moving",
+                "unreachable",
+            ),
+            ("backup timestamp is older than last backup.", "not-newer"),
+            ("unable to pipe split archive", "split"),
+            (
+                "error trying to connect: error connecting to https://nohost.invalid:8007/ - dns error: failed to lookup address information: Name or service not known",
+                "unreachable",
+            ),
+        ] {
+            let refused = Refused::from_stderr(&format!("Error: {text}\n"));
+            assert_eq!(refused.refusal.kind(), kind, "{text}");
+            assert_eq!(refused.text, text);
+        }
+    }
+
+    #[test]
+    fn another_certificate() {
+        let refused = Refused::from_stderr(
+            "WARNING: certificate fingerprint does not match expected fingerprint!\nexpected:    cd:67\ncertificate validation failed - Certificate fingerprint was not confirmed.\nError: error trying to connect: error:0A000086:SSL routines:tls_post_process_server_certificate:certificate verify failed:../ssl/statem/statem_clnt.c:1889:\n",
+        );
+        assert_eq!(refused.refusal.kind(), "unreachable");
+        assert_eq!(
+            refused.text,
+            "the certificate of the server is not the one whose fingerprint is expected"
+        );
     }
 }

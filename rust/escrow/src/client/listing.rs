@@ -96,7 +96,14 @@ pub(super) async fn snapshots(
 ) -> Result<Vec<Listed>, Refused> {
     let name = namespace.to_string();
     let call = vec!["snapshot", "list", "--output-format", "json"];
-    list(server, &Server::in_namespace(call, &name)).await
+    let listed = list(server, &Server::in_namespace(call, &name)).await;
+    listed.map_err(|refused| match refused.refusal {
+        Refusal::Gone if !name.is_empty() => {
+            let text = format!("there is no namespace {name}: {}", refused.text);
+            Refused::new(Refusal::Gone, text)
+        }
+        _ => refused,
+    })
 }
 
 /// The namespaces below the one of the server, and that one.

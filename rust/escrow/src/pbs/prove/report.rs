@@ -208,15 +208,25 @@ impl fmt::Display for SnapshotReport {
             Verdict::Skipped => "skipped",
         };
         write!(f, "{}: {result}", self.id)?;
-        let of_files = self.files.iter().flat_map(|file| &file.damages);
         if let Some(reason) = &self.reason {
             return write!(f, ": {reason}");
         }
-        if let Some(damage) = self.damages.iter().chain(of_files).next() {
+        if let Some(damage) = self.damages.first() {
             return write!(f, ": {}", damage.what);
         }
+        let of_file = |file: &FileReport| Some((file.name.clone(), file.damages.first()?.clone()));
+        if let Some((name, damage)) = self.files.iter().find_map(of_file) {
+            return write!(f, ": {name}: {}", damage.what);
+        }
         let bytes = self.files.iter().map(|file| file.bytes).sum::<u64>();
-        write!(f, ", {} files, {bytes} bytes decrypted", self.files.len())
+        let skipped = |file: &&FileReport| file.result == Verdict::Skipped;
+        let count = self.files.iter().filter(|file| !skipped(file)).count();
+        let plural = if count == 1 { "" } else { "s" };
+        write!(f, ", {count} file{plural}, {bytes} bytes decrypted")?;
+        for file in self.files.iter().filter(skipped) {
+            write!(f, "; {} not, since the client does not pipe it", file.name)?;
+        }
+        Ok(())
     }
 }
 
@@ -285,7 +295,11 @@ impl Totals {
         }
         self.snapshots += 1;
         self.damages += report.count_damages();
-        for file in &report.files {
+        for file in report
+            .files
+            .iter()
+            .filter(|file| file.result != Verdict::Skipped)
+        {
             self.files += 1;
             self.bytes += file.bytes;
             self.chunks.add(file.chunks.unwrap_or_default());
