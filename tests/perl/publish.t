@@ -216,6 +216,10 @@ subtest 'a server that does not' => sub {
         'there is no copy');
     unlink('/run/client/backup');
 
+    spew('/run/client/backup', 'locked');
+    is(row()->{result}, 'ok', 'take it just now is asked again');
+    File::Path::remove_tree(snapshots());
+
     spew('/run/client/protected', 'login');
     my $row = row();
     is($row->{result}, 'ok', 'protect it');

@@ -34,6 +34,8 @@ pub enum Refusal {
     NoClient,
     /// The group has a snapshot of this time, or of a later one.
     NotNewer,
+    /// Somebody else writes or removes it just now.
+    Locked,
     /// Something else.
     Other,
 }
@@ -71,6 +73,7 @@ const TEXTS: &[(&str, Refusal)] = &[
     ("unable to pipe split archive", Refusal::Split),
     ("does not exist", Refusal::Gone),
     ("older than last backup", Refusal::NotNewer),
+    ("unable to acquire lock", Refusal::Locked),
     ("authentication failed", Refusal::Login),
     ("permission check failed", Refusal::Login),
     ("API token secret must be provided", Refusal::Login),
@@ -86,6 +89,7 @@ const TEXTS: &[(&str, Refusal)] = &[
     ("client error (Connect)", Refusal::Unreachable),
     ("onnection refused", Refusal::Unreachable),
     ("onnection reset", Refusal::Unreachable),
+    ("stream closed because", Refusal::Unreachable),
     ("No route to host", Refusal::Unreachable),
     ("failed to lookup address", Refusal::Unreachable),
     ("timed out", Refusal::Unreachable),
@@ -118,6 +122,7 @@ impl Refusal {
             Self::Killed => "killed",
             Self::NoClient => "no-client",
             Self::NotNewer => "not-newer",
+            Self::Locked => "locked",
             Self::Other => "other",
         }
     }
@@ -294,7 +299,12 @@ mod tests {
                 "unreachable",
             ),
             ("backup timestamp is older than last backup.", "not-newer"),
+            (
+                r#"unable to acquire lock on backup group directory "/store/vm/700" - another backup is already running"#,
+                "locked",
+            ),
             ("unable to pipe split archive", "split"),
+            ("stream closed because of a broken pipe", "unreachable"),
             (
                 "error trying to connect: error connecting to https://nohost.invalid:8007/ - dns error: failed to lookup address information: Name or service not known",
                 "unreachable",

@@ -29,6 +29,9 @@ const MAX_SNAPSHOTS: usize = 200;
 /// Of one snapshot.
 const MAX_ARCHIVE: usize = 1 << 20;
 
+/// How often an upload is tried once more.
+const TRIES: usize = 5;
+
 const LIMITS: Limits = Limits {
     total: Some(Duration::from_secs(60)),
     silent: Duration::from_secs(30),
@@ -59,9 +62,14 @@ pub fn publish(server: &Server, backup_id: &str, text: &str) -> Result<Published
     }
     block_on(async {
         let mut made = upload(server, backup_id, text).await;
-        if matches!(&made, Err(refused) if refused.refusal == Refusal::NotNewer) {
-            // a snapshot a second is what a group can have
-            tokio::time::sleep(Duration::from_millis(1100)).await;
+        for _ in 0..TRIES {
+            match &made {
+                // another node does the same; and a snapshot a second is what a group can have
+                Err(refused) if matches!(refused.refusal, Refusal::NotNewer | Refusal::Locked) => {
+                    tokio::time::sleep(Duration::from_millis(1100)).await;
+                }
+                _ => break,
+            }
             made = upload(server, backup_id, text).await;
         }
         let snapshot = made.map_err(refused)?;
