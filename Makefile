@@ -18,7 +18,8 @@ PERL_FILES := $(PERL_MODULES) $(shell find tests/lib -name '*.pm') $(shell find 
 
 # what others build upon comes first, what goes into Proxmox VE's own classes last
 WWW := $(addprefix www/, Styles.js Utils.js Words.js CodeFields.js Wizard.js Sheet.js CreateWindow.js VerifyWindow.js \
-    RecoverWindow.js ProveWindow.js MasterKeyWindow.js RecordsWindow.js Coverage.js StoragePanel.js ListPanel.js StorageList.js KeyList.js \
+    RecoverWindow.js BootstrapWindow.js ProveWindow.js MasterKeyWindow.js RecordsWindow.js Coverage.js StoragePanel.js \
+    ListPanel.js StorageList.js KeyList.js \
     NodeList.js EvidenceList.js SettingsPanel.js DatacenterPanel.js Hooks.js)
 WORDS := rust/escrow/data/eff_large_wordlist.txt
 

@@ -19,6 +19,37 @@ Ext.define('PVE.escrow.CreateWindow', {
         me.steps = [me.createIntroduction(), me.createWords(), me.createTypeBack()];
         me.callParent();
         me.on('beforedestroy', me.forget, me);
+        me.loadPlaces();
+    },
+
+    // Where copies of the kit go, for the sheet: storages by name, and the way to the backup server, which is what a bare node
+    // is told to find it there.
+    loadPlaces: function () {
+        let me = this;
+        let utils = PVE.escrow.Utils;
+        me.places = [];
+        if (!me.key.storage) {
+            return;
+        }
+        let ids = (list) => `${list ?? ''}`.split(/[\s,;]+/).filter(Boolean);
+        let address = ({ server, port }) => `${server} ${port ?? 8007}`;
+        utils.get('/cluster/escrow/config', function ({ copies, publish }) {
+            me.places = ids(copies).map((id) => Ext.String.format(gettext("storage '{0}', in pve-escrow"), id));
+            let published = ids(publish);
+            if (!published.length) {
+                return;
+            }
+            utils.get('/storage', function (rows) {
+                let own = rows.find(({ storage }) => storage === me.key.storage);
+                for (const row of rows.filter(({ storage }) => published.includes(storage))) {
+                    if (own && address(own) === address(row)) {
+                        let ns = row.namespace ? `, ${gettext('Namespace')} ${row.namespace}` : '';
+                        let repository = `${row.username ?? 'root@pam'}@${row.server}${row.port ? `:${row.port}` : ''}:${row.datastore}`;
+                        me.places.push(`${gettext('the backup server')}: ${repository}${ns}`);
+                    }
+                }
+            });
+        });
     },
 
     createIntroduction: function () {
@@ -179,7 +210,7 @@ Ext.define('PVE.escrow.CreateWindow', {
 
     sheet: function () {
         let me = this;
-        return { ...me.secret, storage: me.key.storage, label: me.label };
+        return { ...me.secret, storage: me.key.storage, label: me.label, places: me.places };
     },
 
     showWords: function (visible) {
@@ -233,14 +264,26 @@ Ext.define('PVE.escrow.CreateWindow', {
                     handler: () => me.confirm(),
                 },
                 {
-                    xtype: 'button',
+                    xtype: 'container',
                     itemId: 'kit',
                     hidden: true,
-                    text: gettext('Download Kit'),
-                    iconCls: 'fa fa-download',
-                    margin: '8 0 0 8',
-                    maxWidth: 160,
-                    handler: () => PVE.escrow.Utils.downloadKit(me.urls.kit),
+                    layout: 'hbox',
+                    padding: '8 0 0 8',
+                    items: [
+                        {
+                            xtype: 'button',
+                            text: gettext('Download Kit'),
+                            iconCls: 'fa fa-download',
+                            handler: () => PVE.escrow.Utils.downloadKit(me.urls.kit),
+                        },
+                        {
+                            xtype: 'button',
+                            text: gettext('Print Kit'),
+                            iconCls: 'fa fa-print',
+                            margin: '0 0 0 8',
+                            handler: () => PVE.escrow.Sheet.printKit(me, me.urls.kit),
+                        },
+                    ],
                 },
             ],
             isReady: () => !!me.confirmed,

@@ -1,5 +1,5 @@
-// The sheet of paper with the words: made in the browser, printed from there, never stored. It is written with
-// textContent, so nothing on it is markup.
+// Sheets of paper: the one with the words is made in the browser, that of a kit comes from the server. Both are printed from
+// here, and never stored. The words are written with textContent, so nothing on their sheet is markup.
 Ext.define('PVE.escrow.Sheet', {
     singleton: true,
 
@@ -12,6 +12,7 @@ ol { columns: 2; font: 20pt/1.6 monospace; margin: 0 0 4mm; padding: 0; list-sty
 p, dl, pre { margin: 0 0 3mm; }
 dl { display: grid; grid-template-columns: max-content 1fr; gap: 1mm 4mm; }
 dd { margin: 0; font-family: monospace; overflow-wrap: anywhere; }
+dd.by-hand { border-bottom: 1px solid black; height: 7mm; }
 pre { font-size: 9pt; white-space: pre-wrap; }
 img { width: 38mm; height: 38mm; float: right; margin: 0 0 4mm 6mm; image-rendering: pixelated; }
 `,
@@ -31,7 +32,7 @@ img { width: 38mm; height: 38mm; float: right; margin: 0 0 4mm 6mm; image-render
         }
     },
 
-    // { words, check, fingerprint, storage, label }
+    // { words, check, fingerprint, storage, label, places }: the last are where the kit is
     write: function (document, sheet) {
         let add = function (parent, name, text) {
             let element = document.createElement(name);
@@ -67,6 +68,17 @@ img { width: 38mm; height: 38mm; float: right; margin: 0 0 4mm 6mm; image-render
                 add(facts, 'dd', value);
             }
         }
+        add(facts, 'dt', gettext('The kit is on'));
+        (sheet.places ?? []).forEach((place, i) => {
+            if (i) {
+                add(facts, 'dt');
+            }
+            add(facts, 'dd', place);
+        });
+        if (sheet.places?.length) {
+            add(facts, 'dt', gettext('and on'));
+        }
+        add(facts, 'dd').className = 'by-hand';
         add(
             body,
             'p',
@@ -93,15 +105,23 @@ img { width: 38mm; height: 38mm; float: right; margin: 0 0 4mm 6mm; image-render
         add(body, 'pre', 'proxmox-backup-client key change-passphrase key.enc --kdf none');
     },
 
-    // the frame is removed once it is printed, and with the window that it belongs to
-    print: function (owner, sheet) {
+    // A page that the server made. No node of it is a script that runs: the frame forbids it, and it was parsed elsewhere.
+    fill: function (document, html) {
+        let page = new DOMParser().parseFromString(html, 'text/html');
+        document.title = page.title;
+        document.replaceChild(document.importNode(page.documentElement, true), document.documentElement);
+    },
+
+    // the frame is removed once it is printed, and with the component that it belongs to
+    printFrame: function (owner, write) {
         let frame = document.createElement('iframe');
         Object.assign(frame.style, { position: 'fixed', right: 0, bottom: 0, width: 0, height: 0, border: 0 });
         frame.setAttribute('aria-hidden', 'true');
+        frame.setAttribute('sandbox', 'allow-same-origin allow-modals');
         document.body.appendChild(frame);
         let remove = () => frame.remove();
         owner.on('destroy', remove);
-        this.write(frame.contentDocument, sheet);
+        write(frame.contentDocument);
         let print = function () {
             frame.contentWindow.addEventListener('afterprint', remove);
             frame.contentWindow.focus();
@@ -113,5 +133,20 @@ img { width: 38mm; height: 38mm; float: right; margin: 0 0 4mm 6mm; image-render
         } else {
             print();
         }
+    },
+
+    print: function (owner, sheet) {
+        this.printFrame(owner, (document) => this.write(document, sheet));
+    },
+
+    // url: that of the kit
+    printKit: function (owner, url) {
+        let me = this;
+        let utils = PVE.escrow.Utils;
+        utils.get(
+            `${url}?format=html`,
+            ({ kit }) => owner.destroyed || me.printFrame(owner, (document) => me.fill(document, kit)),
+            utils.alert,
+        );
     },
 });

@@ -39,6 +39,17 @@ Ext.define('PVE.escrow.StorageList', {
                         onRecovered: () => me.load(),
                     }),
             },
+            {
+                text: gettext('Recover from a Backup Server'),
+                itemId: 'bootstrap',
+                iconCls: 'fa fa-cloud-download',
+                hidden: true,
+                handler: () =>
+                    Ext.create('PVE.escrow.BootstrapWindow', {
+                        autoShow: true,
+                        onRecovered: () => me.load(),
+                    }),
+            },
             '->',
             me.createFilter(),
             { text: gettext('Reload'), iconCls: 'fa fa-refresh', handler: () => me.load() },
@@ -75,7 +86,11 @@ Ext.define('PVE.escrow.StorageList', {
             event.getKey() === event.ENTER ? me.openStorage(row) : null,
         );
         me.on('selectionchange', (model, rows) => me.down('#open').setDisabled(!rows.length));
-        utils.withRights(({ operator }) => me.destroyed || me.down('#recover').setHidden(!operator));
+        utils.withRights(function ({ operator }) {
+            for (const button of me.destroyed ? [] : me.query('#recover, #bootstrap')) {
+                button.setHidden(!operator);
+            }
+        });
     },
 
     // to the tab of the storage on this node or one that has it, or else to a window

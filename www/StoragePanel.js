@@ -79,6 +79,7 @@ Ext.define('PVE.escrow.StoragePanel', {
 
     createButtons: function () {
         let me = this;
+        let url = (path) => PVE.escrow.Utils.storageUrl(me.node, me.storage, path);
         let button = (itemId, text, icon, handler, more) => ({
             itemId: itemId,
             text: text,
@@ -97,9 +98,20 @@ Ext.define('PVE.escrow.StoragePanel', {
             button('drill', gettext('Drill'), 'bullhorn', () =>
                 me.open('Prove', { isDrill: true, onDone: () => me.load() }),
             ),
-            button('kit', gettext('Kit'), 'download', () =>
-                PVE.escrow.Utils.downloadKit(PVE.escrow.Utils.storageUrl(me.node, me.storage, 'kit')),
-            ),
+            button('kit', gettext('Kit'), 'suitcase', null, {
+                menu: [
+                    {
+                        text: gettext('Download'),
+                        iconCls: 'fa fa-download',
+                        handler: () => PVE.escrow.Utils.downloadKit(url('kit')),
+                    },
+                    {
+                        text: gettext('Print'),
+                        iconCls: 'fa fa-print',
+                        handler: () => PVE.escrow.Sheet.printKit(me, url('kit')),
+                    },
+                ],
+            }),
             button('masterkey', gettext('Master Key'), 'key', () =>
                 me.open('MasterKey', { onChanged: () => me.load() }),
             ),

@@ -9,11 +9,18 @@ use File::Basename ();
 use File::Path ();
 use JSON ();
 use Test::More;
+use Time::HiRes ();
 
 use lib Cwd::abs_path(File::Basename::dirname(__FILE__) . '/../lib') =~ m/^(.*)$/;
 
 use Escrow::Test::Tree;
 use Escrow::Test::Tool qw(on_terminal pveescrow);
+
+BEGIN { install_plugin() }
+
+use PVE::Storage;
+use PVE::API2::Cluster;
+use PVE::API2::Storage::Status;
 
 my $LIVE =
     '03:6b:8f:61:0c:da:d8:85:d9:d7:b5:4d:d3:98:21:70:f9:37:48:d3:6d:27:f3:a8:f6:e3:a6:4d:06:ee:03:7b';
@@ -147,6 +154,51 @@ subtest 'at a terminal' => sub {
         on_terminal($typed, 'bootstrap', '--repository', $REPOSITORY, '--fingerprint', $TLS);
     like($done->{out}, qr/Secret of lab\@pbs!golden: /, 'asks for the secret');
     like($done->{out}, qr/^storage 'vault' was made/m, 'and the words') or diag($done->{out});
+};
+
+# the real modules don't wait for a task
+my sub task_log () {
+    for (1 .. 300) {
+        my ($log) = map { m/^(.*)$/ }
+            grep { -e } glob('/var/log/pve/tasks/{,*/}*escrowbootstrap*');
+        my $text = defined($log) ? slurp($log) : '';
+        return $text if $text =~ m/^TASK /m;
+        Time::HiRes::sleep(0.1);
+    }
+    return 'no task ended';
+}
+
+subtest 'API' => sub {
+    bare();
+    my %login = (repository => $REPOSITORY, fingerprint => $TLS, password => $SECRET);
+    my $found = call('root@pam', 'POST', 'escrow/bootstrap/kits', {%login});
+    my ($vault) = grep { $_->{storage} eq 'vault' } $found->{kits}->@*;
+    is($vault->{fingerprint}, $LIVE, 'the kits that are there');
+    like($vault->{snapshot}, qr{^host/pve-escrow-}, 'and where');
+    ok(!-e '/etc/pve/priv/storage/vault.enc', 'nothing is done yet');
+
+    my $wrong = eval {
+        call('root@pam', 'POST', 'escrow/bootstrap/kits', { %login, password => 'other' });
+        1;
+    } ? 'it went through' : $@;
+    like($wrong, qr/authentication failed/, 'a wrong secret');
+
+    call('root@pam', 'POST', 'escrow/bootstrap', { %login, code => $words });
+    my $log = task_log();
+    like($log, qr/^storage 'vault' was made, and has key \Q$LIVE\E\.$/m, 'a storage');
+    like($log, qr{^  qmrestore vault:backup/vm/200/2024-06-05T17:00:00Z 200$}m, 'what to do now');
+    like($log, qr/^TASK OK$/m, 'proven');
+    unlike($log, qr/$SECRET|\Q$words\E/, 'no secret in the log');
+    is_deeply([wherever_it_was_sent()], ["$REPOSITORY $TLS"], 'the secret went to one place');
+
+    spew('/etc/pve/user.cfg', "user:alice\@pve:1:0:::::\nacl:1:/:alice\@pve:PVEAdmin:\n");
+    for my $path ('bootstrap', 'bootstrap/kits') {
+        for my $user ('alice@pve', 'root@pam!token') {
+            my %param = (%login, $path eq 'bootstrap' ? (code => $words) : ());
+            my $went = eval { call($user, 'POST', "escrow/$path", \%param); 1 };
+            ok(!$went, "$path: not for $user");
+        }
+    }
 };
 
 subtest 'the user who has the token' => sub {

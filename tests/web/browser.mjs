@@ -123,6 +123,12 @@ export class Ui {
         await this.button(name).click();
     }
 
+    // of a button's menu
+    async choose(name, item) {
+        await this.click(name);
+        await this.page.getByRole('menuitem', { name: new RegExp(`^\\W*${item}\\W*$`) }).filter({ visible: true }).click();
+    }
+
     window() {
         return this.page.locator('.x-window').filter({ visible: true }).last();
     }
@@ -157,6 +163,26 @@ export class Ui {
         await this.page.getByText('The words open the stored key').waitFor();
         await this.click('Finish');
         return { words, check };
+    }
+
+    // what is printed from now on is kept, and comes on no paper
+    async catchPrints() {
+        await this.page.evaluate(() => {
+            window.printed = [];
+            let append = document.body.appendChild.bind(document.body);
+            document.body.appendChild = function (element) {
+                append(element);
+                if (element.tagName === 'IFRAME') {
+                    element.contentWindow.print = () => window.printed.push(element.contentDocument.documentElement.outerHTML);
+                }
+                return element;
+            };
+        });
+    }
+
+    async printed() {
+        await this.page.waitForFunction(() => window.printed.length > 0);
+        return this.page.evaluate(() => window.printed.shift());
     }
 
     async verdict() {

@@ -370,16 +370,6 @@ my sub password ($file, $user) {
     return PVE::Escrow::Terminal->new()->ask_hidden("Secret of $user: ");
 }
 
-my sub print_restorable ($row) {
-    say '';
-    say "storage '$row->{storage}', key " . PVE::Escrow::Records::short($row->{fingerprint}) . ':';
-    say "  can't list its snapshots: $row->{error}" if defined($row->{error});
-    say "  no snapshot of this key is there" if !defined($row->{error}) && !$row->{guests}->@*;
-    say "  $_->{command}" . ($_->{snapshots} > 1 ? "    # the newest of $_->{snapshots}" : '')
-        for $row->{guests}->@*;
-    return;
-}
-
 __PACKAGE__->register_method({
     name => 'bootstrap',
     path => 'bootstrap',
@@ -405,15 +395,14 @@ __PACKAGE__->register_method({
         my $typed = PVE::Escrow::Bootstrap::typed($param->@{qw(repository fingerprint ns)});
         my $secret = password($param->{'password-file'}, $typed->{username});
         my $found = PVE::Escrow::Bootstrap::look($typed, $secret);
-        say PVE::Escrow::Bootstrap::describe($_) for $found->{kits}->@*;
+        for my $kit (map { PVE::Escrow::Bootstrap::claims($_) } $found->{kits}->@*) {
+            my $short = substr($kit->{fingerprint}, 0, 23);
+            say "storage $kit->{storage}, key $short, made $kit->{created}, in $kit->{snapshot}";
+        }
         say "not used: $_" for $found->{problems}->@*;
         my $code = code($param, 'one of these kits');
-        my $done = PVE::Escrow::Bootstrap::recover($typed, $secret, $found, $code);
-        say $_ for $done->{said}->@*;
-        my @rows = map { PVE::Escrow::Bootstrap::restorable($_) } $done->{storages}->@*;
-        my @proofs = map { PVE::Escrow::Bootstrap::prove($_) } @rows;
-        print_restorable($_) for @rows;
-        exit(1) if !@proofs || grep { !$_ || $_->{result} ne 'valid' } @proofs;
+        my %order = (typed => $typed, secret => $secret, code => $code, by => 'root@pam');
+        exit(1) if !PVE::Escrow::Bootstrap::run(\%order, $found);
         return;
     },
 });

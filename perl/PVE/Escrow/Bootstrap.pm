@@ -40,22 +40,15 @@ What was typed, as a connection: C<server>, C<datastore>, C<username>, and C<por
 
 What was published there: C<kits> and C<problems>, see L<PVE::Escrow::Publish/read_all>.
 
-=item describe($kit)
+=item claims($kit)
 
-A line for a kit that nobody has checked yet.
+What a kit that nobody has checked yet says of itself, safe to show: C<storage>, C<fingerprint>, C<created>, C<snapshot>.
 
-=item recover($typed, $secret, $found, $code)
+=item run($order, $found)
 
-Makes the storages of the kits that the code opens, and installs their keys. Returns C<storages>, each C<storage> and
-C<fingerprint>, and C<said>, lines.
-
-=item restorable($row)
-
-Adds to a row of C<storages> the C<guests> that can be restored: C<command>, C<snapshot>, C<snapshots>, how many; or C<error>.
-
-=item prove($row)
-
-Proves the newest of them with the key that is installed. Returns the result, or nothing.
+Makes the storages of the kits that the code opens, installs their keys, proves the newest snapshot of each, and prints that
+and which guests can be restored, with which commands. Was all of them proven? C<$order> has C<typed>, C<secret>, C<code>, and
+C<by>, the user.
 
 =back
 
@@ -118,13 +111,11 @@ my sub shown ($value) {
     return $value;
 }
 
-sub describe ($kit) {
-    my ($storage, $created, $fingerprint) =
-        map { shown($_) } $kit->{kit}->@{qw(storage created fingerprint)};
-    return
-          "storage $storage, key "
-        . substr($fingerprint, 0, 23)
-        . ", made $created, in $kit->{snapshot}";
+sub claims ($kit) {
+    return {
+        snapshot => $kit->{snapshot},
+        map { $_ => shown($kit->{kit}->{$_}) } qw(storage created fingerprint)
+    };
 }
 
 my sub is_genuine ($kit, $keyfile, $said) {
@@ -232,9 +223,9 @@ my sub set_password ($storeid, $scfg, $typed, $secret) {
 }
 
 # A key of the past, or a storage that has another one: kept, and in the way of nothing.
-my sub keep ($kit, $code, $present, $said) {
-    my $kept =
-        PVE::Escrow::Recover::keep({ source => $kit->{text}, code => $code, by => 'root@pam' });
+my sub keep ($order, $kit, $present, $said) {
+    my $kept = PVE::Escrow::Recover::keep(
+        { source => $kit->{text}, map { $_ => $order->{$_} } qw(code by) });
     my $storeid = $kit->{storage};
     push @$said,
         "storage '$storeid' has key "
@@ -247,7 +238,8 @@ my sub keep ($kit, $code, $present, $said) {
     return;
 }
 
-my sub install ($typed, $secret, $kit, $code, $said) {
+my sub install ($order, $kit, $said) {
+    my ($typed, $secret) = $order->@{qw(typed secret)};
     my $storeid = $kit->{storage};
     my $way = way($typed, $kit->{kit}->{connection});
     my $scfg = PVE::Storage::config()->{ids}->{$storeid};
@@ -257,7 +249,7 @@ my sub install ($typed, $secret, $kit, $code, $said) {
         die "there is a storage of this name already, of $why\n" if $why;
         my $present = PVE::Escrow::Status::present_key($storeid, $scfg);
         if (defined($present) && $present ne $kit->{fingerprint}) {
-            keep($kit, $code, $present, $said);
+            keep($order, $kit, $present, $said);
             return;
         }
         set_password($storeid, $scfg, $typed, $secret);
@@ -265,8 +257,8 @@ my sub install ($typed, $secret, $kit, $code, $said) {
     my $done = PVE::Escrow::Recover::recover(
         $storeid,
         {
-            source => $kit->{text}, code => $code, by => 'root@pam', password => $secret,
-            connection => $way,
+            source => $kit->{text}, code => $order->{code}, by => $order->{by},
+            password => $secret, connection => $way,
         },
     );
     my $old = $kit->{kit}->{connection}->{fingerprint};
@@ -280,9 +272,9 @@ my sub install ($typed, $secret, $kit, $code, $said) {
     return { storage => $storeid, fingerprint => $done->{fingerprint} };
 }
 
-sub recover ($typed, $secret, $found, $code) {
+my sub recover ($order, $found) {
     my (@said, @storages, %seen);
-    my ($key, @kits) = opened($found, $code, \@said);
+    my ($key, @kits) = opened($found, $order->{code}, \@said);
     push @said, 'The words open key ' . PVE::Escrow::Records::short($key->{fingerprint}) . '.';
     for my $kit (@kits) {
         $kit->{fingerprint} = $key->{fingerprint};
@@ -292,14 +284,14 @@ sub recover ($typed, $secret, $found, $code) {
         my $why =
             !defined($kit->{storage}) || !$connection
             ? 'the kit does not say which, or where'
-            : elsewhere($typed, $connection, user_of($connection));
+            : elsewhere($order->{typed}, $connection, user_of($connection));
         if (defined($why)) {
             leave_alone($kit, $why, \@said);
             next;
         }
         # of one that was moved within the server, the way that was used last
         next if $seen{ $kit->{storage} }++;
-        my $row = eval { install($typed, $secret, $kit, $code, \@said) };
+        my $row = eval { install($order, $kit, \@said) };
         push @said, "storage '$kit->{storage}': $@" =~ s/\s+\z//r if $@;
         push @storages, $row if $row;
     }
@@ -324,7 +316,7 @@ my sub guest ($storeid, $snapshots) {
     };
 }
 
-sub restorable ($row) {
+my sub restorable ($row) {
     my $scfg = PVE::Escrow::Storage::config($row->{storage});
     my $listed = eval {
         PVE::RS::Escrow::remote_snapshots(PVE::Escrow::Storage::server($row->{storage}, $scfg));
@@ -337,16 +329,35 @@ sub restorable ($row) {
     return { %$row, guests => [map { guest($row->{storage}, $groups{$_}) } sort keys %groups] };
 }
 
-sub prove ($row) {
+my sub prove ($row, $user) {
     my ($newest) =
         sort { $b =~ s{.*/}{}r cmp $a =~ s{.*/}{}r } map { $_->{snapshot} } $row->{guests}->@*;
     return if !defined($newest);
     my $scfg = PVE::Escrow::Storage::config($row->{storage});
     my $order = PVE::Escrow::Prove::prepare(
         $row->{storage}, $scfg,
-        { user => 'root@pam', snapshots => [$newest] }
+        { user => $user, snapshots => [$newest] }
     );
     return PVE::Escrow::Prove::run($row->{storage}, $scfg, $order);
+}
+
+my sub print_restorable ($row) {
+    say '';
+    say "storage '$row->{storage}', key " . PVE::Escrow::Records::short($row->{fingerprint}) . ':';
+    say "  can't list its snapshots: $row->{error}" if defined($row->{error});
+    say "  no snapshot of this key is there" if !defined($row->{error}) && !$row->{guests}->@*;
+    say "  $_->{command}" . ($_->{snapshots} > 1 ? "    # the newest of $_->{snapshots}" : '')
+        for $row->{guests}->@*;
+    return;
+}
+
+sub run ($order, $found) {
+    my $done = recover($order, $found);
+    say $_ for $done->{said}->@*;
+    my @rows = map { restorable($_) } $done->{storages}->@*;
+    my @proofs = map { prove($_, $order->{by}) } @rows;
+    print_restorable($_) for @rows;
+    return @proofs && !grep { !$_ || $_->{result} ne 'valid' } @proofs;
 }
 
 1;

@@ -160,7 +160,7 @@ flow('a new cluster gets its storage and key from a kit', async ({ page, ui, ser
 flow('the kit is saved, and opens nothing by itself', async ({ page, ui }) => {
     await ui.openStorage('backup1');
     let { words } = await ui.create();
-    let [download] = await Promise.all([page.waitForEvent('download'), ui.click('Kit')]);
+    let [download] = await Promise.all([page.waitForEvent('download'), ui.choose('Kit', 'Download')]);
     assert.equal(download.suggestedFilename(), 'backup1.escrow-kit.json');
     let chunks = [];
     for await (const chunk of await download.createReadStream()) {
@@ -169,4 +169,41 @@ flow('the kit is saved, and opens nothing by itself', async ({ page, ui }) => {
     let kit = JSON.parse(Buffer.concat(chunks));
     assert.equal(kit.fingerprint, LIVE);
     assert.ok(!JSON.stringify(kit).includes(words[0] + ' ' + words[1]));
+});
+
+flow('the kit is printed as a sheet, in which nothing runs and nothing of the words is', async ({ page, ui, seen }) => {
+    await ui.openStorage('backup1');
+    let { words, check } = await ui.create();
+    await ui.catchPrints();
+    await ui.choose('Kit', 'Print');
+    let sheet = await ui.printed();
+    for (const text of [LIVE, 'backup1', '192.0.2.10', 'pve-escrow-rescue', '<svg ']) {
+        assert.ok(sheet.includes(text), text);
+    }
+    assert.ok(!sheet.includes(`${words[0]} ${words[1]}`) && !sheet.includes(check));
+    let { sandbox, font, nodes } = await page.locator('iframe').evaluate((frame) => ({
+        sandbox: frame.getAttribute('sandbox'),
+        font: frame.contentWindow.getComputedStyle(frame.contentDocument.querySelector('pre')).fontFamily,
+        nodes: frame.contentDocument.querySelectorAll('script, [src], [href], [onload], [onerror]').length,
+    }));
+    assert.equal(sandbox, 'allow-same-origin allow-modals', 'no scripts');
+    assert.equal(font, 'monospace', 'it has its style');
+    assert.equal(nodes, 0);
+    assert.ok(!seen.urls.some((url) => /^(blob|data):/.test(url)));
+    await page.locator('.x-tree-node-text', { hasText: /^Datacenter$/ }).click();
+    await page.locator('iframe').waitFor({ state: 'detached' });
+    assert.deepEqual(seen.errors, []);
+});
+
+flow('a page that is not a kit runs nothing', async ({ page, ui }) => {
+    await ui.openStorage('backup1');
+    await ui.create();
+    await ui.catchPrints();
+    await page.route('**/escrow/kit*', (r) =>
+        r.fulfill({ json: { success: 1, data: { name: 'x', kit: '<img src="x:" onerror="parent.hit = 1"><script>parent.hit = 1</script><p>x' } } }),
+    );
+    await ui.choose('Kit', 'Print');
+    await page.locator('iframe').waitFor({ state: 'attached' });
+    await page.waitForTimeout(500);
+    assert.equal(await page.evaluate(() => window.hit), undefined);
 });

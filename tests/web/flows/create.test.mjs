@@ -48,18 +48,9 @@ flow('create to confirmed', async ({ page, ui, server, seen }) => {
     assert.deepEqual(seen.errors, []);
 });
 
-flow('the step of the words: copied, printed, and gone with the step', async ({ page, ui }) => {
-    await page.evaluate(() => {
-        window.printed = [];
-        let append = document.body.appendChild.bind(document.body);
-        document.body.appendChild = function (element) {
-            append(element);
-            if (element.tagName === 'IFRAME') {
-                element.contentWindow.print = () => window.printed.push(element.contentDocument.documentElement.outerHTML);
-            }
-            return element;
-        };
-    });
+flow('the step of the words: printed, and gone with the step', async ({ page, ui, server }) => {
+    await server.run(['spew', '/etc/pve/escrow.cfg', 'copies: usb\npublish: backup1, offsite\n']);
+    await ui.catchPrints();
     await ui.openStorage('backup1');
     await ui.click('Create');
     await page.getByRole('combobox', { name: 'Label' }).fill('<b>Säfe</b>');
@@ -69,11 +60,15 @@ flow('the step of the words: copied, printed, and gone with the step', async ({ 
     assert.equal(await ui.button('Next').isDisabled(), true);
 
     await ui.click('Print');
-    await page.waitForFunction(() => window.printed.length > 0);
-    let [sheet] = await page.evaluate(() => window.printed);
+    let sheet = await ui.printed();
     for (const text of [...words, LIVE, 'backup1', '&lt;b&gt;Säfe&lt;/b&gt;', 'proxmox-backup-client', 'pveescrow recover backup1']) {
         assert.ok(sheet.includes(text), text);
     }
+    // where the kit is, and a line for what only its owner knows
+    assert.match(sheet, /The kit is on<\/dt><dd>storage 'usb', in pve-escrow<\/dd>/);
+    assert.ok(sheet.includes('the backup server: lab@pbs!golden@192.0.2.10:tank<'), 'what a bare node is told');
+    assert.ok(!sheet.includes('198.51.100.7'), 'another server does not have it');
+    assert.match(sheet, /<dd class="by-hand"><\/dd>/);
     let { data, width, height } = await page.evaluate(async (html) => {
         let source = new DOMParser().parseFromString(html, 'text/html').querySelector('img').src;
         let image = new Image();

@@ -278,6 +278,105 @@ __PACKAGE__->register_method({
 # each node has a chain of its own
 my $HERE = 'Of the node that is asked: the one that runs the command, or serves the page.';
 
+my sub bootstrap_parameters (%more) {
+    return parameters(
+        fingerprint => text(
+            "SHA-256 of the server's certificate, as the server's dashboard shows it.",
+            pattern => '(?:[A-Fa-f0-9]{2}:){31}[A-Fa-f0-9]{2}',
+            optional => 1,
+        ),
+        ns => text(
+            'Namespace that the kits were published in, if not the root.',
+            maxLength => 256,
+            optional => 1,
+        ),
+        password => text('Secret of the user or token.', minLength => 1, maxLength => 512),
+        repository => text(
+            'Where the backups are: user@pbs!token@server:datastore.',
+            maxLength => 512,
+        ),
+        %more,
+    );
+}
+
+# what was typed, and what goes to that place only
+my sub login ($param) {
+    require PVE::Escrow::Bootstrap;
+    return (
+        PVE::Escrow::Bootstrap::typed($param->@{qw(repository fingerprint ns)}), $param->{password},
+    );
+}
+
+# the HTTP server waits for 30
+my $LOOK_SECONDS = 25;
+
+__PACKAGE__->register_method({
+    name => 'bootstrap_kits',
+    path => 'bootstrap/kits',
+    method => 'POST',
+    description =>
+        'The kits that were published on a backup server, as they say of themselves: nobody has checked them yet.',
+    protected => 1,
+    allowtoken => 0,
+    permissions => $OPERATOR,
+    parameters => bootstrap_parameters(),
+    returns => object(
+        kits => list(
+            object(
+                created => text('When it was made.'),
+                fingerprint => text('The key that is sealed in it.'),
+                snapshot => text('The snapshot that it is in.'),
+                storage => text('The storage that has the key.'),
+            ),
+        ),
+        problems => list(text('What can not be used, and why.')),
+    ),
+    code => sub ($param) {
+        PVE::Escrow::Access::operator();
+        my @login = login($param);
+        require PVE::Escrow::Apart;
+        my $look = sub {
+            my $found = PVE::Escrow::Bootstrap::look(@login);
+            my @claims = map { PVE::Escrow::Bootstrap::claims($_) } $found->{kits}->@*;
+            return { kits => \@claims, problems => $found->{problems} };
+        };
+        my $done = PVE::Escrow::Apart::run({ look => $look }, $LOOK_SECONDS)->{look};
+        die "$done->{error}\n" if defined($done->{error});
+        return $done->{value};
+    },
+});
+
+__PACKAGE__->register_method({
+    name => 'bootstrap',
+    path => 'bootstrap',
+    method => 'POST',
+    description =>
+        'Makes the storages of the published kits that the ten words open, installs their keys, proves a snapshot of each,'
+        . ' and says in the log of the task which guests can be restored, with which commands.',
+    protected => 1,
+    allowtoken => 0,
+    permissions => $OPERATOR,
+    parameters => bootstrap_parameters(PVE::Escrow::Code::parameters()),
+    returns => text('The task.'),
+    code => sub ($param) {
+        my $user = PVE::Escrow::Access::operator();
+        my $code = PVE::Escrow::Code::take($param);
+        my ($typed, $secret) = login($param);
+        my %order = (typed => $typed, secret => $secret, code => $code, by => $user);
+        require PVE::RPCEnvironment;
+        return PVE::RPCEnvironment::get()->fork_worker(
+            'escrowbootstrap',
+            $typed->{datastore},
+            $user,
+            sub ($upid) {
+                PVE::Escrow::Bootstrap::run(
+                    \%order, PVE::Escrow::Bootstrap::look($typed, $secret)
+                ) or die "not every storage has a snapshot that the key was proven on\n";
+            },
+        );
+    },
+});
+
 __PACKAGE__->register_method({
     name => 'evidence',
     path => 'evidence',
