@@ -370,6 +370,10 @@ fn a_sheet_is_told_from_what_is_none() {
     let key = include_str!("../../../tests/vectors/paperkey/live.html");
     assert!(is_sheet(key));
     assert!(matches!(Sheet::read(key, "sheet").unwrap(), Sheet::Key(_)));
+    // "key paperkey" of the client, with the private half of a master key
+    let master = " 0: -----BEGIN ENCRYPTED PRIVATE KEY-----\n 1: MIIJrTBXBgkqhkiG9w0BBQ0wSjApBgkqhkiG9w0BBQwwHAQIoRqHCWSc68QCAggA\n";
+    let refused = Sheet::read(master, "sheet").unwrap_err().to_string();
+    assert!(refused.contains("sheet of a master key"), "{refused}");
     for none in [KIT, BLOB, b"", b"\n\n", b"1: 2: 3:"] {
         assert!(!is_sheet(std::str::from_utf8(none).unwrap()));
     }

@@ -11,6 +11,11 @@ pub fn is_sheet(text: &str) -> bool {
     text.contains(BEGIN)
 }
 
+/// Is it a sheet of the private half of a master key, which the client prints as numbered lines?
+pub fn is_of_master_key(text: &str) -> bool {
+    text.contains("PRIVATE KEY-----")
+}
+
 /// Reads the key file on a sheet that messages will call `what`.
 ///
 /// A key without a passphrase has to be the one whose fingerprint is there: typed with an error it would not be.

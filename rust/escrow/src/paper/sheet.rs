@@ -31,6 +31,13 @@ impl Sheet {
         if theirs.is_some_and(|theirs| ours.is_none_or(|ours| theirs < ours)) {
             return Ok(Self::Key(paperkey::read(text, what)?));
         }
+        if theirs.is_none() && ours.is_none() && paperkey::is_of_master_key(text) {
+            return Err(Error::Unsupported {
+                what: what.to_owned(),
+                why: "it is the sheet of a master key, and no backup's: its lines without their numbers are the file"
+                    .to_owned(),
+            });
+        }
         if ours.is_none() && code_sheet::is_sheet(text) {
             return Err(Error::Refused(format!(
                 "{what} is the sheet of the ten words: the key is not on it, but in the kit that they open"
