@@ -122,6 +122,9 @@ fn kit_facts(kit: &Kit) -> Vec<(&'static str, String)> {
         ("Key", kit.fingerprint.to_string()),
         ("Short form", kit.fingerprint.short()),
     ];
+    if let Some(storage) = &kit.storage {
+        facts.push(("Storage", printable(storage)));
+    }
     if let Some(connection) = &kit.connection {
         facts.push(("Backups", printable(&place(connection))));
         if let Some(certificate) = &connection.fingerprint {
