@@ -195,6 +195,23 @@ flow('the kit is printed as a sheet, in which nothing runs and nothing of the wo
     assert.deepEqual(seen.errors, []);
 });
 
+flow('what is copied is in the clipboard, whole', async ({ page, ui }) => {
+    await page.context().grantPermissions(['clipboard-read', 'clipboard-write']);
+    let clipboard = () => page.evaluate(() => window.navigator.clipboard.readText());
+    await ui.openStorage('backup1');
+    await page.locator(`button[data-copy="${LIVE}"]`).first().click();
+    assert.equal(await clipboard(), LIVE);
+    await ui.click('Create');
+    await ui.click('Show the Words');
+    let words = await ui.words();
+    await ui.click('Copy');
+    let text = await clipboard();
+    for (const word of words) {
+        assert.ok(text.includes(word), word);
+    }
+    assert.equal(await page.locator('textarea').count(), 0, 'and nowhere else');
+});
+
 flow('a page that is not a kit runs nothing', async ({ page, ui }) => {
     await ui.openStorage('backup1');
     await ui.create();
