@@ -41,9 +41,7 @@ my sub rows ($schema, $given, @more) {
     return map {
         my $property = $properties->{$_};
         my $mark = $property->{optional} ? '' : ' *';
-        "| `$_`$mark | "
-            . type($property) . ' | '
-            . one_line($property->{description}) . " |\n"
+        "| `$_`$mark | " . type($property) . ' | ' . one_line($property->{description}) . " |\n"
     } grep { !$given->{$_} } sort keys %$properties;
 }
 

@@ -411,7 +411,8 @@ subtest 'other storages' => sub {
     ok((grep { $_->{subdir} eq 'escrow' } as_root('GET', 'backup1')->@*), 'it is listed');
     my @names = map { $_->{name} } as_root('GET', 'backup1/escrow')->@*;
     is_deeply(
-        \@names, [qw(confirm coverage create kit master-key prove records recover status verify)],
+        \@names,
+        [qw(confirm coverage create kit master-key prove records recover status verify)],
         'and lists what there is'
     );
     like(
@@ -511,7 +512,8 @@ subtest 'a master key' => sub {
     like(slurp('/etc/pve/storage.cfg'), qr/master-pubkey 1/, 'storage.cfg knows');
     my $keys = as_root('GET', $path);
     is($keys->[0]->{sha256}, $set->{sha256}, 'which one');
-    is(as_root('GET', 'backup1/escrow/status')->{'master-keys'}->[0]->{where}, 'storage', 'status too');
+    is(as_root('GET', 'backup1/escrow/status')->{'master-keys'}->[0]->{where}, 'storage',
+        'status too');
 
     my $private = slurp("$ROOT/tests/vectors/master/master-private.pem");
     for my $bad (
@@ -523,7 +525,8 @@ subtest 'a master key' => sub {
         my $error = error_of(sub { as_root('PUT', $path, { pem => $text }) });
         like($error, $expected, 'refused');
         unlike($error, qr/it went through/, 'indeed');
-        is(slurp('/etc/pve/priv/storage/backup1.master.pem'), $pem, 'and the present one stays');
+        is(slurp('/etc/pve/priv/storage/backup1.master.pem'), $pem,
+            'and the present one stays');
     }
     like(
         error_of(sub { as_root('PUT', 'plain/escrow/master-key', { pem => $pem }) }),
@@ -536,7 +539,8 @@ subtest 'a master key' => sub {
     # Proxmox VE takes anything
     spew('/etc/pve/priv/storage/backup1.master.pem', "anything\n");
     my $status = as_root('GET', 'backup1/escrow/status');
-    ok((grep { $_->{id} =~ m/^bad-master-key/ } $status->{reasons}->@*), 'one that breaks backups is told');
+    ok((grep { $_->{id} =~ m/^bad-master-key/ } $status->{reasons}->@*),
+        'one that breaks backups is told');
 };
 
 subtest 'codes' => sub {

@@ -63,8 +63,10 @@ my sub cluster () {
     is($confirmed->{code}, 0, 'a cluster, and its kits on the server') or diag($confirmed->{out});
     $words = slurp('/run/code');
     my ($snapshot) = map { m/^(.*)$/ } glob("$PLACE/host/*/*Z");
-    $published = { snapshot => $snapshot, kits => slurp("$snapshot/kits.conf"),
-        owner => slurp("$snapshot/owner") };
+    $published = {
+        snapshot => $snapshot, kits => slurp("$snapshot/kits.conf"),
+        owner => slurp("$snapshot/owner")
+    };
     return;
 }
 
@@ -107,8 +109,10 @@ subtest 'end to end' => sub {
     bare();
     my $done = bootstrap();
     is($done->{code}, 0, 'done') or diag($done->{out});
-    like($done->{out}, qr/^storage vault, key $SHORT, made 20\S+, in host\/pve-escrow-\S+$/m,
-        'what there is');
+    like(
+        $done->{out}, qr/^storage vault, key $SHORT, made 20\S+, in host\/pve-escrow-\S+$/m,
+        'what there is'
+    );
     like($done->{out}, qr/^storage 'vault' was made, and has key \Q$LIVE\E\.$/m, 'a storage');
     is(
         JSON::decode_json(slurp('/etc/pve/priv/storage/vault.enc'))->{data},
@@ -118,31 +122,43 @@ subtest 'end to end' => sub {
     my $cfg = slurp('/etc/pve/storage.cfg');
     like($cfg, qr/^pbs: vault\n.*^\tencryption-key \Q$LIVE\E$/ms, 'its section');
     like($cfg, qr/^\tfingerprint $TLS$/m, 'with the certificate that was typed');
-    like($done->{out}, qr{^proof of key $SHORT: valid: 1 snapshot, \d+ bytes decrypted$}m,
-        'a proof');
-    like($done->{out}, qr{^  qmrestore vault:backup/vm/200/2024-06-05T17:00:00Z 200$}m,
-        'what can be restored');
-    like($done->{out},
+    like(
+        $done->{out}, qr{^proof of key $SHORT: valid: 1 snapshot, \d+ bytes decrypted$}m,
+        'a proof'
+    );
+    like(
+        $done->{out}, qr{^  qmrestore vault:backup/vm/200/2024-06-05T17:00:00Z 200$}m,
+        'what can be restored'
+    );
+    like(
+        $done->{out},
         qr{^  pct restore 100 vault:backup/ct/100/2024-06-06T16:00:00Z    # the newest of 2$}m,
-        'and which is the newest');
+        'and which is the newest'
+    );
     unlike($done->{out}, qr{vm/201/.* 201$}m, 'another key\'s are not');
 
-    like($done->{out},
+    like(
+        $done->{out},
         qr/^left alone: storage archive, another datastore:.*Next: pveescrow recover archive --kit (\S+)$/m,
-        'a kit of another datastore');
+        'a kit of another datastore'
+    );
     unlike($cfg, qr/archive/, 'is left alone');
     is_deeply([wherever_it_was_sent()], ["$REPOSITORY $TLS"], 'the secret went to one place');
     unlike($done->{out}, qr/$SECRET|\Q$words\E/, 'and is not shown');
     unlike(slurp('/run/client/log'), qr/$SECRET/, 'nor in an argument');
-    is_deeply([glob('/run/pve-escrow/secret* /run/pve-escrow/recover*')], [],
-        'nothing is left');
+    is_deeply(
+        [glob('/run/pve-escrow/secret* /run/pve-escrow/recover*')], [],
+        'nothing is left'
+    );
 
     my $again = bootstrap();
     is($again->{code}, 0, 'once more');
     like($again->{out}, qr/^storage 'vault' has key/m, 'changes nothing');
     my ($kit) = $done->{out} =~ m/recover archive --kit (\S+)$/m;
-    my $archive = pveescrow('recover', 'archive', '--kit', $kit, '--code-file', '/run/code',
-        '--password-file', '/run/secret');
+    my $archive = pveescrow(
+        'recover', 'archive', '--kit', $kit, '--code-file', '/run/code',
+        '--password-file', '/run/secret'
+    );
     like($archive->{out}, qr/^storage 'archive' has key/m, 'the command for the other is right')
         or diag($archive->{out});
 };
@@ -186,7 +202,8 @@ subtest 'API' => sub {
     call('root@pam', 'POST', 'escrow/bootstrap', { %login, code => $words });
     my $log = task_log();
     like($log, qr/^storage 'vault' was made, and has key \Q$LIVE\E\.$/m, 'a storage');
-    like($log, qr{^  qmrestore vault:backup/vm/200/2024-06-05T17:00:00Z 200$}m, 'what to do now');
+    like($log, qr{^  qmrestore vault:backup/vm/200/2024-06-05T17:00:00Z 200$}m,
+        'what to do now');
     like($log, qr/^TASK OK$/m, 'proven');
     unlike($log, qr/$SECRET|\Q$words\E/, 'no secret in the log');
     is_deeply([wherever_it_was_sent()], ["$REPOSITORY $TLS"], 'the secret went to one place');
@@ -211,16 +228,20 @@ subtest 'the user who has the token' => sub {
     my $done = pveescrow(@typed);
     like($done->{out}, qr/^storage 'vault' was made/m, 'may use its backups')
         or diag($done->{out});
-    like(slurp('/etc/pve/storage.cfg'),
-        qr/^\tusername lab\@pbs$/m, 'and is the one of the storage');
+    like(
+        slurp('/etc/pve/storage.cfg'),
+        qr/^\tusername lab\@pbs$/m, 'and is the one of the storage'
+    );
     is_deeply([wherever_it_was_sent()], ["$user $TLS"], 'the secret went to one place');
 
     bare();
     storage_cfg(vault =>
             { username => 'lab@pbs!golden', fingerprint => $TLS, 'encryption-key' => $LIVE });
     $done = pveescrow(@typed);
-    like($done->{out}, qr/there is a storage of this name already, of another user/,
-        'a storage of the token');
+    like(
+        $done->{out}, qr/there is a storage of this name already, of another user/,
+        'a storage of the token'
+    );
     ok(!-e '/etc/pve/priv/storage/vault.pw', 'does not get the password of the user');
 };
 
@@ -230,8 +251,10 @@ subtest 'a storage that is there' => sub {
             { username => 'lab@pbs!golden', fingerprint => $TLS, 'encryption-key' => $LIVE });
     is(bootstrap()->{code}, 0, 'gets its key back');
     ok(-e '/etc/pve/priv/storage/vault.enc', 'it is there');
-    is(slurp('/etc/pve/priv/storage/vault.pw'), "$SECRET\n",
-        'and the secret, since it had none');
+    is(
+        slurp('/etc/pve/priv/storage/vault.pw'), "$SECRET\n",
+        'and the secret, since it had none'
+    );
 
     bare();
     storage_cfg(
@@ -241,17 +264,21 @@ subtest 'a storage that is there' => sub {
         }
     );
     my $done = bootstrap();
-    like($done->{out}, qr/storage 'vault': it has no secret, and names another certificate/,
-        'another certificate');
+    like(
+        $done->{out}, qr/storage 'vault': it has no secret, and names another certificate/,
+        'another certificate'
+    );
     ok(!-e '/etc/pve/priv/storage/vault.pw', 'gets no secret');
 
     bare();
     storage_cfg(vault =>
             { username => 'lab@pbs!golden', server => '192.0.2.66', 'encryption-key' => $LIVE });
     $done = bootstrap();
-    like($done->{out},
+    like(
+        $done->{out},
         qr/storage 'vault': there is a storage of this name already, of another server/,
-        'another server');
+        'another server'
+    );
     ok(!-e "/etc/pve/priv/storage/vault.$_", "gets no $_") for qw(enc pw);
     is_deeply([grep { m/192\.0\.2\.66/ } wherever_it_was_sent()], [], 'is not talked to');
 
@@ -261,10 +288,11 @@ subtest 'a storage that is there' => sub {
     spew('/etc/pve/priv/storage/vault.pw', "$SECRET\n");
     $done = bootstrap();
     is(slurp('/etc/pve/priv/storage/vault.enc'), key('other.enc'), 'another key stays');
-    like($done->{out},
+    like(
+        $done->{out},
         qr/Key $SHORT is kept as [0-9a-f]{64}\..*pveescrow recover vault-old --kit (\S+)$/m,
-        'and this one is kept')
-        or diag($done->{out});
+        'and this one is kept'
+    ) or diag($done->{out});
 };
 
 subtest 'what somebody else put there' => sub {
@@ -286,17 +314,22 @@ subtest 'what somebody else put there' => sub {
         for sort keys %evil;
     my $done = bootstrap();
     is($done->{code}, 0, 'it goes on') or diag($done->{out});
-    like($done->{out}, qr{^not used: host/pve-escrow-evil-0000000$_/\S+: \S}m,
-        "number $_ is named")
-        for 2, 3, 5;
-    like($done->{out},
+    like(
+        $done->{out}, qr{^not used: host/pve-escrow-evil-0000000$_/\S+: \S}m,
+        "number $_ is named"
+    ) for 2, 3, 5;
+    like(
+        $done->{out},
         qr{^NOT USED: the kit in host/pve-escrow-evil-00000001/\S+: .*somebody changed it}m,
-        'the changed server is found out');
+        'the changed server is found out'
+    );
     unlike($done->{out}, qr/\e\[2J/, 'nothing is shown as it came');
     like($done->{out}, qr/^storage 'vault' was made/m, 'the good one counts');
     is_deeply([wherever_it_was_sent()], ["$REPOSITORY $TLS"], 'the secret went to one place');
-    is_deeply([grep { m/evil|203/ } map { slurp($_) } '/etc/pve/storage.cfg'], [],
-        'nothing of it is configured');
+    is_deeply(
+        [grep { m/evil|203/ } map { slurp($_) } '/etc/pve/storage.cfg'], [],
+        'nothing of it is configured'
+    );
 };
 
 subtest 'refused' => sub {
@@ -316,8 +349,10 @@ subtest 'refused' => sub {
     bare();
     File::Path::remove_tree("$PLACE/host");
     $done = bootstrap();
-    like($done->{out}, qr/no kit was published in the root namespace of datastore store/,
-        'nothing there');
+    like(
+        $done->{out}, qr/no kit was published in the root namespace of datastore store/,
+        'nothing there'
+    );
     isnt($done->{code}, 0, 'is a failure');
 
     $done = pveescrow(
@@ -329,8 +364,10 @@ subtest 'refused' => sub {
         'bootstrap', '--repository', 'root@pam@192.0.2.1:store', '--fingerprint', $TLS,
         qw(--code-file /run/code --password-file /run/secret),
     );
-    like($done->{out}, qr/^left alone: storage vault, another user: .*delete-token/m,
-        'another user: how to become the right one');
+    like(
+        $done->{out}, qr/^left alone: storage vault, another user: .*delete-token/m,
+        'another user: how to become the right one'
+    );
     is(slurp('/etc/pve/storage.cfg'), '', 'nothing is made');
 };
 

@@ -187,8 +187,10 @@ subtest 'ages' => sub {
     $later += 181 * $DAY;
     unlike(ids(check()->{problems}), qr/old-proof/, 'a proof is made in time');
     my ($sent) = notifications();
-    like($sent->{body}, qr/notice: vault: The last drill was 181 days ago/,
-        'a drill is for a person');
+    like(
+        $sent->{body}, qr/notice: vault: The last drill was 181 days ago/,
+        'a drill is for a person'
+    );
     is($sent->{severity}, 'info', 'and no alarm');
 
     as_root('PUT', 'escrow/config', { delete => 'copies' });
@@ -220,7 +222,8 @@ subtest 'a master key' => sub {
     notifications();
     spew('/etc/pve/priv/storage/vault.master.pem', "-----BEGIN PUBLIC KEY-----\nfirst\n");
     my $result = check();
-    like(ids($result->{worse}), qr/^vault: bad-master-key-[0-9a-f]{16}$/, 'is told at first sight');
+    like(ids($result->{worse}), qr/^vault: bad-master-key-[0-9a-f]{16}$/,
+        'is told at first sight');
     spew('/etc/pve/priv/storage/vault.master.pem', "-----BEGIN PUBLIC KEY-----\nsecond\n");
     $result = check();
     isnt(ids($result->{worse}), '', 'another one is told too');
@@ -264,8 +267,10 @@ subtest 'one node for all' => sub {
     ok(!defined(PVE::Escrow::State::get('vault')->{coverage}), 'so the server is not asked');
     check();
     is(scalar(notifications()), 1, 'unless a person wants to know');
-    spew('/etc/pve/priv/escrow/check.json',
-        JSON::encode_json({ node => 'other', started => time() - 4 * 3600 }));
+    spew(
+        '/etc/pve/priv/escrow/check.json',
+        JSON::encode_json({ node => 'other', started => time() - 4 * 3600 })
+    );
     $later += 3600;
     my $before = length(slurp('/run/client/log'));
     check(scheduled => 1);
@@ -296,8 +301,10 @@ subtest 'metrics' => sub {
     my %types;
 
     for my $line (split(m/\n/, $text)) {
-        like($line, qr/^(?:# (?:HELP|TYPE) \w+ .+|\w+(?:\{(?:\w+="[^"]*",?)+\})? [0-9.]+)$/,
-            $line);
+        like(
+            $line, qr/^(?:# (?:HELP|TYPE) \w+ .+|\w+(?:\{(?:\w+="[^"]*",?)+\})? [0-9.]+)$/,
+            $line
+        );
     }
 };
 
@@ -313,8 +320,10 @@ subtest 'many storages, one at a time would be slow' => sub {
     check();
     my @seen = grep { defined(PVE::Escrow::State::get($_)->{coverage}) } sort keys %stores;
     is(scalar(@seen), 12, 'all were looked at');
-    is(scalar(grep { PVE::Escrow::State::get($_)->{proof}->{result} eq 'valid' } @seen), 12,
-        'and proven');
+    is(
+        scalar(grep { PVE::Escrow::State::get($_)->{proof}->{result} eq 'valid' } @seen), 12,
+        'and proven'
+    );
 };
 
 done_testing();

@@ -283,7 +283,8 @@ subtest 'which keys they are' => sub {
     my $hide =
         'BEGIN { unshift(@INC, sub { $_[1] eq "PVE/RS/Escrow.pm" ? die "gone\n" : () }) }';
     is(
-        system($PERL, '-T', @INCLUDE, '-e',
+        system(
+            $PERL, '-T', @INCLUDE, '-e',
             "$hide use PVE::Escrow::Keep; PVE::Escrow::Keep::look(); exit(\$INC{'PVE/RS/Escrow.pm'} ? 1 : 0)"
         ),
         0, 'a look without the library',
@@ -478,7 +479,8 @@ subtest 'the timer' => sub {
     my sub timer ($before = '') {
         open(my $stderr, '>&', \*STDERR) or die "$!\n";
         open(STDERR, '>', '/dev/null') or die "$!\n";
-        my $status = system($PERL, '-T', @INCLUDE, '-e',
+        my $status = system(
+            $PERL, '-T', @INCLUDE, '-e',
             "$before; \$0 = 'x'; do '$ROOT/perl/bin/pve-escrow-keep'; die \$@ if \$@"
         );
         open(STDERR, '>&', $stderr) or die "$!\n";

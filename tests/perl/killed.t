@@ -58,9 +58,10 @@ my sub killed ($name, $n, $code) {
     if (!$tracer) {
         close($go);
         open(STDERR, '>', '/run/strace') or POSIX::_exit(1);
-        exec('strace', '-q', '-o', '/dev/null', '-p', $pid, '-e', "trace=$name", '-e',
-            "inject=$name:signal=KILL:when=$n")
-            or POSIX::_exit(1);
+        exec(
+            'strace', '-q', '-o', '/dev/null', '-p', $pid, '-e', "trace=$name", '-e',
+            "inject=$name:signal=KILL:when=$n"
+        ) or POSIX::_exit(1);
     }
     for (1 .. 1000) {
         last if slurp("/proc/$pid/status") =~ m/^TracerPid:\s+[1-9]/m;

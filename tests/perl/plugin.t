@@ -187,8 +187,10 @@ subtest 'what the running daemons say of themselves' => sub {
     my $told = JSON::PP::decode_json(PVE::Cluster::get_node_kv('pve-escrow')->{$node});
     is_deeply($told, $report, 'the cluster is told');
     require PVE::RS::Escrow;
-    is($report->{version}, PVE::RS::Escrow::version()->{version},
-        'one version in Perl and in Rust');
+    is(
+        $report->{version}, PVE::RS::Escrow::version()->{version},
+        'one version in Perl and in Rust'
+    );
     kill('KILL', @pids);
     fresh();
 };

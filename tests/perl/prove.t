@@ -135,17 +135,25 @@ subtest 'a proof' => sub {
     my $status = as_root('GET', 'vault/escrow/status');
     is($status->{proof}->{result}, 'valid', 'status has it');
     like($status->{proof}->{upid}, qr/^UPID:.*escrowprove/, 'with its task');
-    like(task_log(), qr{^vm/200/2024-06-05T17:00:00Z: valid, 2 files}m,
-        'the log says what was opened');
-    like(task_log(), qr{^vm/201/.*: skipped: it was made with key $OTHER_SHORT}m,
-        'and what was not');
+    like(
+        task_log(), qr{^vm/200/2024-06-05T17:00:00Z: valid, 2 files}m,
+        'the log says what was opened'
+    );
+    like(
+        task_log(), qr{^vm/201/.*: skipped: it was made with key $OTHER_SHORT}m,
+        'and what was not'
+    );
 
     my ($restore) = grep { $_->{arguments}->[0] eq 'restore' } calls();
-    is($restore->{environment}->{PBS_FINGERPRINT}, join(':', ('ab') x 32),
-        'the server is the right one');
+    is(
+        $restore->{environment}->{PBS_FINGERPRINT}, join(':', ('ab') x 32),
+        'the server is the right one'
+    );
     isnt($restore->{environment}->{HOME}, '/root', 'a home of its own');
-    is(proof(sample => 1)->{bytes}, 1_048_576 + 229 + 296_004 + 800 + 208,
-        '1 MiB of each archive');
+    is(
+        proof(sample => 1)->{bytes}, 1_048_576 + 229 + 296_004 + 800 + 208,
+        '1 MiB of each archive'
+    );
     my $one = proof(snapshots => ['ct/100/2024-06-05T16:00:00Z'], full => 1);
     is($one->{snapshots}, 1, 'one that is named');
     is($one->{result}, 'valid', 'valid');
@@ -166,8 +174,10 @@ subtest 'a drill' => sub {
     my %controls = $drill->{controls}->%*;
     is_deeply([sort keys %controls], [qw(sealed-blob without-key wrong-code)], 'controls');
     is(scalar(grep { $_->{refused} } values %controls), 3, 'all refused');
-    like($controls{'without-key'}->{text}, qr/^missing key - manifest was created with key/,
-        'by the client');
+    like(
+        $controls{'without-key'}->{text}, qr/^missing key - manifest was created with key/,
+        'by the client'
+    );
     unlike(task_log(), qr/\Q$seal->{code}\E|$SECRET/, 'no secret in the log');
     ok(!-e '/etc/pve/priv/storage/vault.enc', 'no key came back');
     is_deeply([left_behind()], [], 'nothing is left');
@@ -229,8 +239,10 @@ subtest 'damaged data' => sub {
     spew($chunk, $bytes);
 
     my $manifest = "$copy/ct/103/2024-06-05T21:00:00Z/index.json.blob";
-    system('cp', "$ROOT/tests/vectors/datastore/ct/102/2024-06-05T20:00:00Z/index.json.blob",
-        $manifest);
+    system(
+        'cp', "$ROOT/tests/vectors/datastore/ct/102/2024-06-05T20:00:00Z/index.json.blob",
+        $manifest
+    );
     $proof = proof(snapshots => ['ct/103/2024-06-05T21:00:00Z']);
     is($proof->{result}, 'invalid', 'the manifest of another snapshot, which the client takes');
     like($proof->{text}, qr{belongs to snapshot ct/102/}, 'is found here');
@@ -278,8 +290,11 @@ subtest 'a split archive' => sub {
     my $proof = proof(snapshots => [$snapshot]);
     is($proof->{result}, 'valid', 'which the client does not pipe, is no doubt of the rest')
         or diag(explain($proof));
-    like(task_log(), qr{^$snapshot: valid, 1 file, 208 bytes decrypted; root\.mpxar\.didx not, }m,
-        'but named');
+    like(
+        task_log(),
+        qr{^$snapshot: valid, 1 file, 208 bytes decrypted; root\.mpxar\.didx not, }m,
+        'but named'
+    );
     rewrite_manifest(
         $manifest,
         sub ($file) { return $file->{filename} =~ m/\.[mp]pxar\./ ? $file : () },
@@ -291,7 +306,8 @@ subtest 'a split archive' => sub {
 
 subtest 'the datastore is on this node' => sub {
     set_up(cfg => { server => 'localhost' });
-    spew('/etc/proxmox-backup/datastore.cfg',
+    spew(
+        '/etc/proxmox-backup/datastore.cfg',
         "datastore: other\n\tpath /srv\n\ndatastore: store\n\tpath $ROOT/tests/vectors/datastore\n"
     );
 SKIP: {
@@ -330,8 +346,10 @@ subtest 'cancelled' => sub {
         last if task_log() =~ m/^TASK /m && !left_behind();
         Time::HiRes::sleep(0.02);
     }
-    like(task_log(), qr/^TASK (?:ERROR: )?.*(?:stopped on request|received interrupt)/m,
-        'it ends');
+    like(
+        task_log(), qr/^TASK (?:ERROR: )?.*(?:stopped on request|received interrupt)/m,
+        'it ends'
+    );
     is_deeply([left_behind()], [], 'no child and no file is left');
     is(PVE::Escrow::State::get('vault')->{proof}, undef, 'and no result');
 };
@@ -353,15 +371,21 @@ subtest 'coverage' => sub {
     is($coverage->{keys}->[0]->{state}, 'sealed', 'sealed since');
     my $status = as_root('GET', 'vault/escrow/status');
     is($status->{level}, 'critical', 'snapshots of a key that is nowhere');
-    like($status->{verdict},
-        qr/^1 snapshot needs key $OTHER_SHORT, which is not on this cluster/, 'are named');
+    like(
+        $status->{verdict},
+        qr/^1 snapshot needs key $OTHER_SHORT, which is not on this cluster/, 'are named'
+    );
     as_root('PUT', 'escrow/config', { acknowledged => $coverage->{keys}->[1]->{fingerprint} });
-    is(as_root('GET', 'vault/escrow/coverage')->{keys}->[1]->{state}, 'acknowledged',
-        'it is theirs');
+    is(
+        as_root('GET', 'vault/escrow/coverage')->{keys}->[1]->{state}, 'acknowledged',
+        'it is theirs'
+    );
     $status = as_root('GET', 'vault/escrow/status');
     is($status->{level}, 'warning', 'then it is less bad');
-    like($status->{verdict}, qr/on this cluster only|guard/,
-        'and something else is to be done');
+    like(
+        $status->{verdict}, qr/on this cluster only|guard/,
+        'and something else is to be done'
+    );
 
     # a list that can't be understood is no empty one
     client('list.json', '[{"backup-type":"ct","backup-id":7}]');
@@ -381,8 +405,10 @@ subtest 'coverage' => sub {
     unlink('/etc/pve/priv/storage/vault.enc');
     like(
         error_of(sub {
-            as_root('POST', 'vault/escrow/recover',
-                { code => $foreign->{code}, source => $kit });
+            as_root(
+                'POST', 'vault/escrow/recover',
+                { code => $foreign->{code}, source => $kit }
+            );
         }),
         qr/opens key .*, but \Q$LIVE\E is needed/,
         'what the newest snapshot needs is expected'
@@ -392,8 +418,10 @@ subtest 'coverage' => sub {
     client('snapshot', 'unreachable');
     my $before = PVE::Escrow::State::get('vault');
     look();
-    is_deeply(PVE::Escrow::State::get('vault'), $before,
-        'a server that is down changes nothing');
+    is_deeply(
+        PVE::Escrow::State::get('vault'), $before,
+        'a server that is down changes nothing'
+    );
     like(task_log(), qr/Connection refused/, 'but is named');
 };
 
@@ -414,8 +442,10 @@ SKIP: {
         skip 'the real modules read user.cfg through pmxcfs', 5 if !is_double();
         like($prove->('audit@pve'), qr/Permission check failed/, 'an auditor does not prove');
         is($prove->('admin@pve'), 'it went through', 'who may allocate does');
-        like($prove->('admin@pve', code => $seal->{code}), qr/only root\@pam/,
-            'but makes no drill');
+        like(
+            $prove->('admin@pve', code => $seal->{code}), qr/only root\@pam/,
+            'but makes no drill'
+        );
         ok(
             !exists call('audit@pve', 'GET', 'vault/escrow/coverage')->{keys}->[0]
                 ->{fingerprint},
@@ -427,8 +457,10 @@ SKIP: {
             'who may allocate sees which keys'
         );
     }
-    like(error_of(sub { as_root('POST', 'local/escrow/prove') }), qr/only those of type 'pbs'/,
-        'another type');
+    like(
+        error_of(sub { as_root('POST', 'local/escrow/prove') }), qr/only those of type 'pbs'/,
+        'another type'
+    );
 };
 
 subtest 'no secret in argument, environment or file' => sub {
@@ -442,7 +474,8 @@ subtest 'no secret in argument, environment or file' => sub {
     ok(
         (
             grep {
-                grep { m/memfd:/ } values $_->{files}->%*
+                grep { m/memfd:/ }
+                    values $_->{files}->%*
             } calls()
         ),
         'but in memory'

@@ -104,7 +104,8 @@ my sub left_behind () {
     my @pids = grep { $_ != $$ && (readlink("/proc/$_/ns/mnt") // '') eq $ours }
         map { m/^(\d+)$/ } readdir($dh);
     my @lines = map {
-        eval { slurp("/proc/$_/cmdline") } // ()
+        eval { slurp("/proc/$_/cmdline") }
+            // ()
     } @pids;
     return grep { m/proxmox-backup-client|^sleep\0600/ } @lines;
 }
@@ -114,8 +115,10 @@ subtest 'after a confirmation' => sub {
     my $seal = sealed('vault', label => "B\x{fc}ro");
     my ($row) = $seal->{copies}->@*;
     is($row->{result}, 'ok', 'it is published') or diag(explain($row));
-    is_deeply([@$row{qw(storage published outside)}], ['vault', 1, 1],
-        'on the server, which is outside');
+    is_deeply(
+        [@$row{qw(storage published outside)}], ['vault', 1, 1],
+        'on the server, which is outside'
+    );
     my @snapshots = snapshots();
     is(scalar(@snapshots), 1, 'as one snapshot');
     my ($group) = $snapshots[0] =~ m{host/([^/]+)/};
@@ -132,20 +135,28 @@ subtest 'after a confirmation' => sub {
     like("@{ $call->{arguments} }", qr/--crypt-mode none/, 'told so');
     unlike("@{ $call->{arguments} }", qr/keyfd/, 'without a key');
     isnt($call->{environment}->{HOME}, '/run/home', 'in an empty home');
-    is($call->{environment}->{PBS_FINGERPRINT}, join(':', ('ab') x 32),
-        'the server is the right one');
-    unlike(slurp('/run/client/log') . slurp("$snapshots[0]/kits.conf"),
-        qr/$SECRET|\Q$seal->{code}\E/, 'no secret');
+    is(
+        $call->{environment}->{PBS_FINGERPRINT}, join(':', ('ab') x 32),
+        'the server is the right one'
+    );
+    unlike(
+        slurp('/run/client/log') . slurp("$snapshots[0]/kits.conf"),
+        qr/$SECRET|\Q$seal->{code}\E/, 'no secret'
+    );
 
     my $status = as_root('GET', 'vault/escrow/status');
     is($status->{copies}->[0]->{published}, 1, 'status has it');
-    ok(!(grep { $_->{id} eq 'no-copy' } $status->{reasons}->@*),
-        'as a copy outside of this cluster');
+    ok(
+        !(grep { $_->{id} eq 'no-copy' } $status->{reasons}->@*),
+        'as a copy outside of this cluster'
+    );
 
     sealed('far');
     is(scalar(kits_in((snapshots())[-1])), 1, 'a kit of another server does not go there');
-    is(PVE::Escrow::State::get('far')->{copies}->{'publish:vault'}, undef,
-        'and nobody asks for it');
+    is(
+        PVE::Escrow::State::get('far')->{copies}->{'publish:vault'}, undef,
+        'and nobody asks for it'
+    );
 
     put_key('twin', 'other.enc');
     sealed('twin');
@@ -180,8 +191,10 @@ subtest 'without the key' => sub {
     unlink($FILE);
     File::Path::remove_tree($first);
     is(row()->{result}, 'ok', 'it is published still');
-    is((kits_in((snapshots())[-1]))[0]->{fingerprint}, $LIVE,
-        'with the kit of the key that is gone');
+    is(
+        (kits_in((snapshots())[-1]))[0]->{fingerprint}, $LIVE,
+        'with the kit of the key that is gone'
+    );
 
     unlink(map { m/^(.*)$/ }
             glob('/etc/pve/priv/escrow/*.json /var/lib/pve-escrow/records/*.json'));
@@ -200,8 +213,10 @@ subtest 'without the key' => sub {
     my $done =
         as_root('POST', 'vault/escrow/recover', { copy => 'vault', code => $seal->{code} });
     is($done->{fingerprint}, $LIVE, 'the words bring it back from the server');
-    is(JSON::decode_json(slurp($FILE))->{data}, JSON::decode_json(key('live.enc'))->{data},
-        'the very key');
+    is(
+        JSON::decode_json(slurp($FILE))->{data}, JSON::decode_json(key('live.enc'))->{data},
+        'the very key'
+    );
 };
 
 subtest 'a server that does not' => sub {
@@ -210,10 +225,14 @@ subtest 'a server that does not' => sub {
     my $seal = sealed();
     is($seal->{copies}->[0]->{result}, 'error', 'take it');
     like($seal->{copies}->[0]->{text}, qr/permission check failed/, 'says why');
-    is(as_root('GET', 'vault/escrow/status')->{state}, 'sealed',
-        'the seal counts all the same');
-    ok((grep { $_->{id} eq 'no-copy' } as_root('GET', 'vault/escrow/status')->{reasons}->@*),
-        'there is no copy');
+    is(
+        as_root('GET', 'vault/escrow/status')->{state}, 'sealed',
+        'the seal counts all the same'
+    );
+    ok(
+        (grep { $_->{id} eq 'no-copy' } as_root('GET', 'vault/escrow/status')->{reasons}->@*),
+        'there is no copy'
+    );
     unlink('/run/client/backup');
 
     spew('/run/client/backup', 'locked');

@@ -160,9 +160,10 @@ like($again->{out}, qr/exists already/, 'never over a file');
 # the same kit from paper
 for my $format (sort keys %$sheets) {
     spew("/run/sheet.$format", $sheets->{$format});
-    my $done =
-        pveescrow('recover', '--kit', "/run/sheet.$format",
-            qw(--out /run/paper.enc --code-file /run/code));
+    my $done = pveescrow(
+        'recover', '--kit', "/run/sheet.$format",
+        qw(--out /run/paper.enc --code-file /run/code)
+    );
     like($done->{out}, qr/^key \Q$LIVE_FP\E is in /, "a sheet of it as $format");
     unlink('/run/paper.enc');
     like(

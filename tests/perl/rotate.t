@@ -51,8 +51,10 @@ my sub set_up () {
 my sub sealed () {
     my $made = pveescrow(qw(create vault --code-out /run/old));
     my ($id) = $made->{out} =~ m/seal (\S+) is pending/;
-    is(pveescrow('confirm', 'vault', $id, '--code-file', '/run/old')->{code}, 0,
-        'the old key is sealed');
+    is(
+        pveescrow('confirm', 'vault', $id, '--code-file', '/run/old')->{code}, 0,
+        'the old key is sealed'
+    );
     return;
 }
 
@@ -88,9 +90,11 @@ subtest 'in a script' => sub {
     sealed();
     my $begun = pveescrow(qw(rotate vault --label safe --code-out /run/new));
     is($begun->{code}, 0, 'begun') or diag($begun->{out});
-    like($begun->{out},
+    like(
+        $begun->{out},
         qr/^The next backups upload everything anew.*: 4 backup groups, 12\.3 MiB\.$/m,
-        'how much is uploaded');
+        'how much is uploaded'
+    );
     my ($name) = $begun->{out} =~ m/^The new key is kept as ([0-9a-f]{64})\./m;
     is(slurp($FILE), key('live.enc'), 'the old key is live still');
     is(configured(), $OLD, 'and configured');
@@ -110,14 +114,20 @@ subtest 'in a script' => sub {
     is(scalar(places_of($OLD_DATA)), 2, 'the old one is kept, in both places');
     my ($active) = PVE::Escrow::Seal::active(PVE::Escrow::Records::get($new));
     is($active->{label}, 'safe', 'the new one is sealed');
-    is(PVE::Escrow::Seal::authenticity(PVE::Escrow::Records::get($new), $FILE), 'valid',
-        'its record is authentic');
-    is_deeply([glob('/run/pve-escrow/rotate* /run/pve-escrow/recover*')], [],
-        'no file is left');
+    is(
+        PVE::Escrow::Seal::authenticity(PVE::Escrow::Records::get($new), $FILE), 'valid',
+        'its record is authentic'
+    );
+    is_deeply(
+        [glob('/run/pve-escrow/rotate* /run/pve-escrow/recover*')], [],
+        'no file is left'
+    );
 
     my @records = call('root@pam', 'GET', 'vault/escrow/records')->@*;
-    is_deeply([sort map { $_->{fingerprint} } @records], [sort $OLD, $new],
-        'both are of this storage');
+    is_deeply(
+        [sort map { $_->{fingerprint} } @records], [sort $OLD, $new],
+        'both are of this storage'
+    );
     my ($newest) = reverse sort map { m/^(.*)$/ }
         glob('/run/client/published/192.0.2.1:store/host/*/*Z/kits.conf');
     my @published = map { JSON::decode_json($_)->{fingerprint} } split(m/\n/, slurp($newest));
@@ -147,12 +157,13 @@ subtest 'in a script' => sub {
 subtest 'at a terminal' => sub {
     plan(skip_all => 'no terminal') if system('script --version >/dev/null 2>&1');
     set_up();
-    my $shown =
-        on_terminal("\n\n\n", qw(rotate vault));
+    my $shown = on_terminal("\n\n\n", qw(rotate vault));
     like($shown->{out}, qr/The old key is not sealed/, 'an old key without a seal is told');
-    like($shown->{out},
+    like(
+        $shown->{out},
         qr/given up at the prompt.*To go on: pveescrow rotate vault --key ([0-9a-f]{64})/s,
-        'given up: how to go on');
+        'given up: how to go on'
+    );
     is(slurp($FILE), key('live.enc'), 'the old key is live');
     is((PVE::Escrow::Keys::live_keys()->{$OLD} // [])->[0], 'vault', 'of the storage');
 };
@@ -160,17 +171,23 @@ subtest 'at a terminal' => sub {
 subtest 'refused' => sub {
     set_up();
     unlink($FILE);
-    like(pveescrow(qw(rotate vault --code-out /run/new))->{out},
-        qr/no key that could be rotated/, 'without a key');
+    like(
+        pveescrow(qw(rotate vault --code-out /run/new))->{out},
+        qr/no key that could be rotated/, 'without a key'
+    );
     set_up();
     spew('/run/client-fails', '');
-    isnt(pveescrow(qw(rotate vault --code-out /run/new))->{code}, 0,
-        'a client that makes no key');
+    isnt(
+        pveescrow(qw(rotate vault --code-out /run/new))->{code}, 0,
+        'a client that makes no key'
+    );
     is(slurp($FILE), key('live.enc'), 'changes nothing');
     set_up();
     read_only(1);
-    like(pveescrow(qw(rotate vault --code-out /run/new))->{out}, qr/no quorum/,
-        'without quorum');
+    like(
+        pveescrow(qw(rotate vault --code-out /run/new))->{out}, qr/no quorum/,
+        'without quorum'
+    );
     read_only(0);
 };
 
@@ -189,9 +206,10 @@ subtest 'killed' => sub {
                 'strace', '-f', '-q', '-o', '/dev/null', '-e', "trace=$call", '-e',
                 "inject=$call:signal=KILL:when=$n",
             );
-            my $done =
-                run_with('', @strace, @TOOL, 'rotate', 'vault', '--key', $name, '--code-file',
-                    '/run/new');
+            my $done = run_with(
+                '', @strace, @TOOL, 'rotate', 'vault', '--key', $name, '--code-file',
+                '/run/new'
+            );
             last
                 if $done->{code} == 0 && live() eq $seal->{fingerprint} && configured() eq live();
             $killed++;

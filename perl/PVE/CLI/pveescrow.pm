@@ -385,7 +385,8 @@ __PACKAGE__->register_method({
             pattern => '(?:[A-Fa-f0-9]{2}:){31}[A-Fa-f0-9]{2}',
             optional => 1,
         ),
-        ns => text('Namespace that the kits were published in, if not the root.', optional => 1),
+        ns =>
+            text('Namespace that the kits were published in, if not the root.', optional => 1),
         'password-file' => text('File with the secret of the user or token.', optional => 1),
         'code-file' => $CODE_FILE,
     ),
@@ -397,7 +398,8 @@ __PACKAGE__->register_method({
         my $found = PVE::Escrow::Bootstrap::look($typed, $secret);
         for my $kit (map { PVE::Escrow::Bootstrap::claims($_) } $found->{kits}->@*) {
             my $short = substr($kit->{fingerprint}, 0, 23);
-            say "storage $kit->{storage}, key $short, made $kit->{created}, in $kit->{snapshot}";
+            say
+                "storage $kit->{storage}, key $short, made $kit->{created}, in $kit->{snapshot}";
         }
         say "not used: $_" for $found->{problems}->@*;
         my $code = code($param, 'one of these kits');
@@ -444,7 +446,8 @@ __PACKAGE__->register_method({
         PVE::Escrow::Terminal->new() if !defined($param->{'code-out'});
         $name = PVE::Escrow::Rotate::new_key($storeid);
         my $again = "pveescrow rotate $storeid --key $name";
-        say "The new key is kept as $name. It is not live before its words were typed back; until then: $again";
+        say
+            "The new key is kept as $name. It is not live before its words were typed back; until then: $again";
         seal(
             "the new key of storage '$storeid'",
             { label => $param->{label}, 'code-out' => $param->{'code-out'} },
@@ -534,7 +537,8 @@ __PACKAGE__->register_method({
             default => 16,
         },
         full => { description => 'All of each archive.', type => 'boolean', optional => 1 },
-        fingerprint => text('A past key of the storage, for a drill with its code.', optional => 1),
+        fingerprint =>
+            text('A past key of the storage, for a drill with its code.', optional => 1),
         'code-file' => $CODE_FILE,
     ),
     returns => { type => 'null' },
@@ -545,8 +549,8 @@ __PACKAGE__->register_method({
         $param->{code} = code($param, "storage '$param->{storage}'") if $is_drill;
         my $since = time();
         call($STORAGE, 'prove', $param);
-        my ($result) = grep { defined } map { found($param->{storage}, $_, $since) }
-            $is_drill ? qw(past-drill drill) : 'proof';
+        my ($result) = grep { defined }
+            map { found($param->{storage}, $_, $since) } $is_drill ? qw(past-drill drill) : 'proof';
         exit(1) if !$result || $result->{result} ne 'valid';
         return;
     },
@@ -823,9 +827,8 @@ my sub printer (@columns) {
             if $format ne 'text' || ref($data) ne 'ARRAY';
         binmode(STDOUT, ':encoding(UTF-8)');
         my $flat = sub ($row) {
-            return {
-                map { $_ => ref($row->{$_}) ? join(',', $row->{$_}->@*) : $row->{$_} } @columns
-            };
+            return { map { $_ => ref($row->{$_}) ? join(',', $row->{$_}->@*) : $row->{$_} }
+                    @columns };
         };
         table([map { $flat->($_) } @$data], @columns);
         return;
@@ -918,7 +921,8 @@ sub print_doctor ($data, $schema, $options) {
 
 my sub copy_line ($row) {
     my $storage = $row->{storage} . ($row->{published} ? ' (published)' : '');
-    return { %$row{qw(result text)}, storage => $storage, outside => $row->{outside} ? 'yes' : 'no' };
+    return { %$row{qw(result text)}, storage => $storage,
+        outside => $row->{outside} ? 'yes' : 'no' };
 }
 
 sub print_copies ($data, $schema, $options) {

@@ -201,10 +201,11 @@ my sub leave_alone ($kit, $why, $said) {
     my $storage = $kit->{storage} // 'STORAGE';
     my $connection = $kit->{kit}->{connection} // {};
     push @$said,
-        "left alone: storage $storage, $why: "
-        . join(', ',
-        map { "$_ $connection->{$_}" }
-        grep { defined($connection->{$_}) } qw(username server datastore))
+        "left alone: storage $storage, $why: " . join(
+            ', ',
+            map { "$_ $connection->{$_}" }
+            grep { defined($connection->{$_}) } qw(username server datastore)
+        )
         . '. The secret that was typed was not sent there.'
         . ($why eq 'another user' ? " $NEW_SECRET" : '')
         . " Next: pveescrow recover $storage --kit "
@@ -266,7 +267,7 @@ my sub install ($order, $kit, $said) {
         "storage '$storeid': the kit names another certificate; the one that was typed is used"
         if ($old // '') ne '' && lc($old) ne ($way->{fingerprint} // '');
     push @$said,
-          "storage '$storeid' "
+        "storage '$storeid' "
         . ($done->{created} ? 'was made, and ' : '')
         . "has key $done->{fingerprint}.";
     return { storage => $storeid, fingerprint => $done->{fingerprint} };

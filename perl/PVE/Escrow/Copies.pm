@@ -289,7 +289,8 @@ sub remember ($rows) {
     for my $fingerprint (keys %$live) {
         for my $storeid ($live->{$fingerprint}->@*) {
             my $prefix = "$storeid-" . hex_of($fingerprint) . '-';
-            my %rows = map { ($_->{published} ? 'publish:' : '') . $_->{storage} => of_kit($_, $prefix) }
+            my %rows =
+                map { ($_->{published} ? 'publish:' : '') . $_->{storage} => of_kit($_, $prefix) }
                 grep { !$_->{of} || $_->{of}->{$storeid} } @$rows;
             $copies{$storeid} = { copies => \%rows };
         }

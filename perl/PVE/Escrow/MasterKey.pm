@@ -73,7 +73,8 @@ my sub change ($storeid, $code) {
     PVE::Storage::lock_storage_config(
         sub {
             my $cfg = PVE::Storage::config();
-            my $scfg = $cfg->{ids}->{$storeid} // die "storage '$storeid' was removed meanwhile\n";
+            my $scfg = $cfg->{ids}->{$storeid}
+                // die "storage '$storeid' was removed meanwhile\n";
             $code->($scfg);
             PVE::Storage::write_config($cfg);
         },

@@ -111,8 +111,8 @@ my sub first_trouble ($report) {
         my ($damage) = (
             map({ $_->{what} } $snapshot->{damages}->@*),
             map({
-                my $file = $_;
-                map { "$file->{name}: $_->{what}" } $file->{damages}->@*
+                    my $file = $_;
+                    map { "$file->{name}: $_->{what}" } $file->{damages}->@*
             } $snapshot->{files}->@*),
         );
         my $why = $snapshot->{reason} // $damage // 'nothing can be said';
@@ -140,8 +140,10 @@ my sub judge ($report, $error, $order) {
         fingerprint => $order->{fingerprint},
         defined($order->{upid}) ? (upid => $order->{upid}) : (),
     };
-    return { %$result, result => 'unknown', text => $error =~ s/\s+\z//r, snapshots => 0,
-        bytes => 0 }
+    return {
+        %$result, result => 'unknown', text => $error =~ s/\s+\z//r, snapshots => 0,
+        bytes => 0
+        }
         if !$report;
     return {
         %$result,

@@ -69,8 +69,10 @@ my sub of_copies ($status, $state, $context) {
     my @copies = values(($state->{copies} // {})->%*);
     my @failed = grep { $_->{result} ne 'ok' } @copies;
     my @reasons = map {
-        reason("copy-$_->{storage}", 'warning', "copy on '$_->{storage}': $_->{text}",
-            'pveescrow copies')
+        reason(
+            "copy-$_->{storage}", 'warning', "copy on '$_->{storage}': $_->{text}",
+            'pveescrow copies'
+        )
     } sort { $a->{storage} cmp $b->{storage} } @failed;
     return @reasons
         if grep { $_->{result} eq 'ok' && $_->{outside} && $_->{time} >= $oldest } @copies;
@@ -108,7 +110,8 @@ my sub of_coverage ($status, $state, $context) {
             "$coverage->{nameless} encrypted snapshots do not say which key they need: their manifests were changed.",
             "pveescrow coverage $storeid",
         ) if $coverage->{nameless};
-    for my $short (map { PVE::Escrow::Records::short($_) } PVE::Escrow::Coverage::unneeded($state)) {
+    for my $short (map { PVE::Escrow::Records::short($_) } PVE::Escrow::Coverage::unneeded($state))
+    {
         push @reasons,
             reason(
                 "unneeded-$short",
@@ -175,9 +178,10 @@ my sub of_cluster ($status, $state, $context) {
         map { reason("guard-$_->{check}", 'warning', "$_->{check} $_->{text}", 'pveescrow doctor') }
         grep { $_->{result} eq 'error' } $context->{nodes}->@*;
     push @reasons,
-        reason('evidence', 'critical', "Evidence can't be written: $context->{evidence}",
-            'pveescrow doctor')
-        if defined($context->{evidence});
+        reason(
+            'evidence', 'critical', "Evidence can't be written: $context->{evidence}",
+            'pveescrow doctor'
+        ) if defined($context->{evidence});
     return @reasons;
 }
 

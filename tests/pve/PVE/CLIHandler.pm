@@ -35,7 +35,7 @@ sub run_cli_handler ($class, %params) {
     my $cmddef = do { no strict 'refs'; ${"${class}::cmddef"} }; ## no critic (ProhibitNoStrict)
 
     # the real one sets it, and the stand-in for the client is elsewhere
-    ($ENV{PATH}) = $ENV{PATH} =~ m/^(.*)$/; ## no critic (RequireLocalizedPunctuationVars)
+    ($ENV{PATH}) = $ENV{PATH} =~ m/^(.*)$/;                      ## no critic (RequireLocalizedPunctuationVars)
     $class->setup_environment();
     $params{prepare}->() if $params{prepare};
     my ($def, $command) = resolve($cmddef, \@ARGV);

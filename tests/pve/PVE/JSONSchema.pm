@@ -120,7 +120,8 @@ $check = sub ($value, $schema, $path, $errors) {
         return $wrong->("type check ('object') failed") if ref($value) ne 'HASH';
         my $properties = $schema->{properties} // {};
         my $below = $path eq '' ? '' : "$path.";
-        $check->($value->{$_}, $properties->{$_}, "$below$_", $errors) for sort keys %$properties;
+        $check->($value->{$_}, $properties->{$_}, "$below$_", $errors)
+            for sort keys %$properties;
         return if $schema->{additionalProperties} // 1;
         $errors->{"$below$_"} =
             'property is not defined in schema and the schema does not allow additional properties'

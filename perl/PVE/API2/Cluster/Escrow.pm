@@ -269,8 +269,10 @@ __PACKAGE__->register_method({
     code => sub ($param) {
         require PVE::Escrow::Doctor;
         return [
-            map { { node => $_->{check} =~ s/^node //r, result => $_->{result},
-                text => $_->{text} } } PVE::Escrow::Doctor::nodes()
+            map { {
+                node => $_->{check} =~ s/^node //r, result => $_->{result},
+                text => $_->{text}
+            } } PVE::Escrow::Doctor::nodes()
         ];
     },
 });
@@ -303,7 +305,8 @@ my sub bootstrap_parameters (%more) {
 my sub login ($param) {
     require PVE::Escrow::Bootstrap;
     return (
-        PVE::Escrow::Bootstrap::typed($param->@{qw(repository fingerprint ns)}), $param->{password},
+        PVE::Escrow::Bootstrap::typed($param->@{qw(repository fingerprint ns)}),
+        $param->{password},
     );
 }
 
@@ -369,9 +372,9 @@ __PACKAGE__->register_method({
             $typed->{datastore},
             $user,
             sub ($upid) {
-                PVE::Escrow::Bootstrap::run(
-                    \%order, PVE::Escrow::Bootstrap::look($typed, $secret)
-                ) or die "not every storage has a snapshot that the key was proven on\n";
+                PVE::Escrow::Bootstrap::run(\%order,
+                    PVE::Escrow::Bootstrap::look($typed, $secret))
+                    or die "not every storage has a snapshot that the key was proven on\n";
             },
         );
     },

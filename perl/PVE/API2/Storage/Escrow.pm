@@ -203,7 +203,8 @@ __PACKAGE__->register_method({
                 outside =>
                     { type => 'boolean', description => "Is it outside of this cluster's disks?" },
                 published => {
-                    type => 'boolean', optional => 1, description => 'Is it on its backup server?',
+                    type => 'boolean', optional => 1,
+                    description => 'Is it on its backup server?',
                 },
                 result => text('How it is.', enum => [qw(ok error)]),
                 storage => get_standard_option('pve-storage-id'),
@@ -338,7 +339,10 @@ __PACKAGE__->register_method({
                     type => 'boolean',
                     description => "Is it on other disks than this node's system?"
                 },
-                published => { type => 'boolean', optional => 1, description => 'Is it on its backup server?' },
+                published => {
+                    type => 'boolean', optional => 1,
+                    description => 'Is it on its backup server?'
+                },
                 result => text('How it went.', enum => [qw(ok error)]),
                 storage => get_standard_option('pve-storage-id', { optional => 1 }),
                 text => text('In words.'),
@@ -406,7 +410,8 @@ __PACKAGE__->register_method({
         copy => get_standard_option(
             'pve-storage-id',
             {
-                description => 'A storage that has copies of kits, or whose server has them, to recover from those.',
+                description =>
+                    'A storage that has copies of kits, or whose server has them, to recover from those.',
                 optional => 1
             },
         ),
@@ -472,7 +477,8 @@ __PACKAGE__->register_method({
     },
     parameters => parameters(
         fingerprint => {
-            %$EXPECT, description => 'A past key of the storage, with its code, in place of the present one.',
+            %$EXPECT, description =>
+                'A past key of the storage, with its code, in place of the present one.',
         },
         full => {
             type => 'boolean', optional => 1, default => 0,
@@ -581,7 +587,8 @@ __PACKAGE__->register_method({
     permissions => $OPERATOR,
     parameters => parameters(
         format => {
-            description => 'JSON to recover from, or a sheet to print: pdf-ready is the page of html.',
+            description =>
+                'JSON to recover from, or a sheet to print: pdf-ready is the page of html.',
             type => 'string',
             enum => [qw(json text html pdf-ready)],
             default => 'json',
@@ -704,7 +711,8 @@ __PACKAGE__->register_method({
     name => 'remove_master_key',
     path => 'master-key',
     method => 'DELETE',
-    description => 'Removes the master key of the storage. Earlier backups keep their copy of the key.',
+    description =>
+        'Removes the master key of the storage. Earlier backups keep their copy of the key.',
     proxyto => 'node',
     protected => 1,
     allowtoken => 0,
