@@ -14,6 +14,10 @@ use lib Cwd::abs_path(File::Basename::dirname(__FILE__) . '/../lib') =~ m/^(.*)$
 use Escrow::Test::Tree;
 use Escrow::Test::Tool qw(@TOOL on_terminal pveescrow run_with);
 
+BEGIN { install_plugin() }
+
+use PVE::Escrow::Keep;
+
 my $LIVE_FP =
     '03:6b:8f:61:0c:da:d8:85:d9:d7:b5:4d:d3:98:21:70:f9:37:48:d3:6d:27:f3:a8:f6:e3:a6:4d:06:ee:03:7b';
 my $SHORT = substr($LIVE_FP, 0, 23);
@@ -220,7 +224,11 @@ for my $sheet (qw(live.txt live.html)) {
     );
     on_terminal("$kept\n", 'forget', $kept);
 }
-like(pveescrow('import', "$paperkey/scrypt.txt")->{out}, qr/^kept as /, 'one with a passphrase');
+my ($protected) =
+    pveescrow('import', "$paperkey/scrypt.txt")->{out} =~ m/^kept as ([0-9a-f]{64})\./;
+ok(defined($protected), 'one with a passphrase');
+like(pveescrow('doctor')->{out}, qr/^warning\s+kept keys\s+1 kept file/m, 'nobody can say which');
+on_terminal("$protected\n", 'forget', $protected);
 spew('/run/mistyped', slurp("$paperkey/live.txt") =~ s{H/IapWL85}{H/IapWL8S}r);
 like(pveescrow(qw(import /run/mistyped))->{out}, qr/mistyped is damaged/, 'one with an error');
 like(
@@ -243,9 +251,11 @@ is(JSON::decode_json(pveescrow(qw(config --operators alice@pve --output-format j
         ->{operators}, 'alice@pve', 'config');
 like(slurp('/etc/pve/escrow.cfg'), qr/^operators: alice\@pve$/m, 'is written');
 
+PVE::Escrow::Keep::keep_file(vector('vienna.enc'), 'to see');
 my $doctor = pveescrow('doctor');
 is($doctor->{code}, 1, 'doctor: something is missing');
 like($doctor->{out}, qr/^ok\s+quorum/m, 'what is well');
+like($doctor->{out}, qr/^ok\s+kept keys/m, 'also of a key that was kept just now');
 like($doctor->{out}, qr/^error\s+node \S+\s+has not said that it guards its keys/m, 'what is not');
 
 # on real backups, through the client

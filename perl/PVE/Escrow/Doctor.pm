@@ -120,11 +120,13 @@ my sub default_keys () {
 }
 
 my sub kept () {
+    PVE::Escrow::Keep::identify_all();
     my @unknown = grep { !defined($_->{fingerprint}) } PVE::Escrow::Keep::kept();
     return row('kept keys', 'ok', 'all could be read') if !@unknown;
     return row(
         'kept keys', 'warning',
-        scalar(@unknown) . " kept files hold no key that can be read: 'pveescrow keys'"
+        (@unknown == 1 ? '1 kept file holds' : @unknown . ' kept files hold')
+            . " no key that can be read: 'pveescrow keys'"
     );
 }
 

@@ -64,6 +64,10 @@ look is silent about it then.
 All kept files: C<name>, C<places>, C<from>, C<storage>, C<node>, C<why>, C<time>, C<fingerprint> if it was computed from
 the key, and whether it was (C<verified>). A place with other bytes than the name says does not count.
 
+=item identify_all()
+
+Computes the fingerprints of kept keys of which nobody has yet, where the library can be loaded. Each look does, too.
+
 =item import_file($path, $from)
 
 Keeps a key file from anywhere, and computes its C<fingerprint> if possible. Returns what C<keep_file> does, and that.
@@ -391,6 +395,11 @@ my sub identify ($name) {
     return $fingerprint;
 }
 
+sub identify_all () {
+    identify($_) for kept_names();
+    return;
+}
+
 my sub write_down ($event, $key, $text = undef) {
     require PVE::Escrow::Evidence;
     PVE::Escrow::Evidence::add(
@@ -557,7 +566,7 @@ sub look () {
         PVE::Escrow::Tell::note("what was seen can't be noted down, and is told again: $reason")
             if defined($reason) && @events;
     }
-    identify($_) for kept_names();
+    identify_all();
     return @events;
 }
 

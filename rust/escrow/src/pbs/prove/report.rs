@@ -203,7 +203,7 @@ impl fmt::Display for SnapshotReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let result = match self.result {
             Verdict::Valid => "valid",
-            Verdict::Invalid => "DAMAGED",
+            Verdict::Invalid => "invalid",
             Verdict::Unknown => "unknown",
             Verdict::Skipped => "skipped",
         };
