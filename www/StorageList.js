@@ -19,41 +19,44 @@ Ext.define('PVE.escrow.StorageList', {
         let byTime = (name) => ({
             sorterFn: (a, b) => (a.data[name]?.time ?? 0) - (b.data[name]?.time ?? 0),
         });
-        me.tbar = [
-            {
-                text: gettext('Open'),
-                itemId: 'open',
-                iconCls: 'fa fa-key',
-                disabled: true,
-                handler: () => me.openStorage(me.getSelection()[0]),
-            },
-            {
-                text: gettext('Recover from Kit'),
-                itemId: 'recover',
-                iconCls: 'fa fa-life-ring',
-                hidden: true,
-                handler: () =>
-                    Ext.create('PVE.escrow.RecoverWindow', {
-                        autoShow: true,
-                        node: Proxmox.NodeName,
-                        onRecovered: () => me.load(),
-                    }),
-            },
-            {
-                text: gettext('Recover from a Backup Server'),
-                itemId: 'bootstrap',
-                iconCls: 'fa fa-cloud-download',
-                hidden: true,
-                handler: () =>
-                    Ext.create('PVE.escrow.BootstrapWindow', {
-                        autoShow: true,
-                        onRecovered: () => me.load(),
-                    }),
-            },
-            '->',
-            me.createFilter(),
-            { text: gettext('Reload'), iconCls: 'fa fa-refresh', handler: () => me.load() },
-        ];
+        me.tbar = {
+            overflowHandler: 'scroller',
+            items: [
+                {
+                    text: gettext('Open'),
+                    itemId: 'open',
+                    iconCls: 'fa fa-key',
+                    disabled: true,
+                    handler: () => me.openStorage(me.getSelection()[0]),
+                },
+                {
+                    text: gettext('Recover from Kit'),
+                    itemId: 'recover',
+                    iconCls: 'fa fa-life-ring',
+                    hidden: true,
+                    handler: () =>
+                        Ext.create('PVE.escrow.RecoverWindow', {
+                            autoShow: true,
+                            node: Proxmox.NodeName,
+                            onRecovered: () => me.load(),
+                        }),
+                },
+                {
+                    text: gettext('Recover from a Backup Server'),
+                    itemId: 'bootstrap',
+                    iconCls: 'fa fa-cloud-download',
+                    hidden: true,
+                    handler: () =>
+                        Ext.create('PVE.escrow.BootstrapWindow', {
+                            autoShow: true,
+                            onRecovered: () => me.load(),
+                        }),
+                },
+                '->',
+                me.createFilter(),
+                { text: gettext('Reload'), iconCls: 'fa fa-refresh', handler: () => me.load() },
+            ],
+        };
         me.columns = [
             { text: gettext('Storage'), dataIndex: 'storage', flex: 1, minWidth: 80, renderer: utils.text },
             {

@@ -14,7 +14,7 @@ Ext.define('PVE.escrow.StoragePanel', {
         let node = me.pveSelNode?.data ?? {};
         me.node ??= node.node;
         me.storage ??= node.storage;
-        me.tbar = me.createButtons();
+        me.tbar = { overflowHandler: 'scroller', items: me.createButtons() };
         me.items = [
             {
                 xtype: 'component',

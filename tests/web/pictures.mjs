@@ -10,7 +10,7 @@ let server = await startServer();
 let browser = await startBrowser();
 try {
     mkdirSync(OUT, { recursive: true });
-    let page = await browser.newPage({ viewport: { width: 1180, height: 680 } });
+    let page = await browser.newPage({ viewport: { width: 1280, height: 680 } });
     let ui = new Ui(page);
     let shot = (name) => page.screenshot({ path: path.join(OUT, `${name}.png`) });
     let closeTask = async function () {
