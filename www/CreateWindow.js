@@ -223,10 +223,10 @@ Ext.define('PVE.escrow.CreateWindow', {
         }
         let line = (word, i) => `<li><span>${i + 1}.</span>${PVE.escrow.Utils.text(word)}</li>`;
         words.setHtml(
-            `<ol class="escrow-words" aria-label="${gettext('Recovery code')}">${me.secret.words.map(line).join('')}</ol>`,
+            `<ol class="escrow-words x-selectable" aria-label="${gettext('Recovery code')}">${me.secret.words.map(line).join('')}</ol>`,
         );
         check.setHtml(
-            `${gettext('Check characters')}: <b class="escrow-mono">${PVE.escrow.Utils.text(me.secret.check)}</b>` +
+            `${gettext('Check characters')}: <b class="escrow-mono x-selectable">${PVE.escrow.Utils.text(me.secret.check)}</b>` +
                 ` &nbsp; ${gettext('Key')}: ${PVE.escrow.Utils.fingerprint(me.secret.fingerprint)}`,
         );
     },

@@ -52,7 +52,7 @@ Ext.define('PVE.escrow.Utils', {
     fingerprint: function (value) {
         let me = PVE.escrow.Utils;
         return value
-            ? `<span class="escrow-mono" data-qtip="${me.tip(value)}">${me.text(me.short(value))}</span>`
+            ? `<span class="escrow-mono x-selectable" data-qtip="${me.tip(value)}">${me.text(me.short(value))}</span>`
             : '';
     },
 
@@ -173,6 +173,7 @@ Ext.define('PVE.escrow.Utils', {
         );
     },
 
+    // as a command of the document: without https a page has no navigator.clipboard
     copyText: function (text) {
         let field = document.createElement('textarea');
         field.value = text;
@@ -181,10 +182,21 @@ Ext.define('PVE.escrow.Utils', {
         let focused = document.activeElement;
         document.body.appendChild(field);
         field.select();
-        document.execCommand('copy');
+        let copied = false;
+        try {
+            copied = document.execCommand('copy');
+        } catch (_err) {
+            copied = false;
+        }
         field.value = '';
         field.remove();
         focused?.focus();
+        if (!copied) {
+            Ext.Msg.alert(
+                gettext('Copy'),
+                gettext('This browser does not let the page copy: nothing is in the clipboard. Select the text and copy it by hand.'),
+            );
+        }
     },
 
     copyButton: function (text) {

@@ -212,6 +212,53 @@ flow('what is copied is in the clipboard, whole', async ({ page, ui }) => {
     assert.equal(await page.locator('textarea').count(), 0, 'and nowhere else');
 });
 
+flow(
+    'without https, a page still copies',
+    async ({ page, ui }) => {
+        assert.equal(await page.evaluate(() => window.navigator.clipboard), undefined);
+        await ui.openStorage('backup1');
+        await page.locator(`button[data-copy="${LIVE}"]`).first().click();
+        await ui.openDatacenter();
+        let filter = page.getByRole('textbox', { name: 'Filter' }).first();
+        await filter.click();
+        await page.keyboard.press('Control+V');
+        assert.equal(await filter.inputValue(), LIVE);
+    },
+    { route: (page) => page.addInitScript(() => delete window.Navigator.prototype.clipboard) },
+);
+
+for (const [name, refuse] of Object.entries({
+    'says no': () => (document.execCommand = () => false),
+    throws: () => (document.execCommand = () => { throw new Error('no'); }),
+})) {
+    flow(`it is said when the browser ${name}, and the words stay where they are`, async ({ page, ui, seen }) => {
+        await page.evaluate(refuse);
+        await ui.openStorage('backup1');
+        await page.locator(`button[data-copy="${LIVE}"]`).first().click();
+        await page.getByText('nothing is in the clipboard').waitFor();
+        await ui.click('OK');
+        await ui.click('Create');
+        await ui.click('Show the Words');
+        let words = await ui.words();
+        await ui.click('Copy');
+        await page.getByText('Select the text and copy it by hand').waitFor();
+        await ui.click('OK');
+        assert.deepEqual(await ui.words(), words);
+        assert.equal(await page.locator('body > textarea').count(), 0);
+
+        // by hand, then
+        let at = async (item) => page.locator('.escrow-words li').nth(item).boundingBox();
+        let [first, last] = [await at(0), await at(9)];
+        await page.mouse.move(first.x + 2, first.y + 10);
+        await page.mouse.down();
+        await page.mouse.move(last.x + last.width - 2, last.y + last.height - 4, { steps: 5 });
+        await page.mouse.up();
+        let selected = await page.evaluate(() => window.getSelection().toString());
+        assert.deepEqual(words.filter((word) => !selected.includes(word)), []);
+        assert.deepEqual(seen.errors, []);
+    });
+}
+
 flow('a page that is not a kit runs nothing', async ({ page, ui }) => {
     await ui.openStorage('backup1');
     await ui.create();
