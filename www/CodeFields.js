@@ -162,8 +162,9 @@ Ext.define('PVE.escrow.CodeFields', {
         }
     },
 
-    // a beginning becomes the word it stands for
+    // A beginning becomes the word it stands for. A field looks at what was typed a moment later, and not at all once it is left.
     onLeave: function (field) {
+        field.checkChange();
         let word = field.word();
         if (word && word !== field.getRawValue()) {
             field.setValue(word);

@@ -195,6 +195,17 @@ flow('the kit is printed as a sheet, in which nothing runs and nothing of the wo
     assert.deepEqual(seen.errors, []);
 });
 
+flow('words that a program types, or a quick hand, are marked, the last one too', async ({ page, ui }) => {
+    await ui.openStorage('backup1');
+    await ui.create();
+    await ui.click('Verify Code');
+    for (let n = 1; n <= 10; n++) {
+        await page.getByRole('combobox', { name: `Word ${n} of 10`, exact: true }).pressSequentially(n % 2 ? 'jazz ' : 'yo-yo ');
+    }
+    await page.waitForFunction(() => document.querySelectorAll('.x-window [aria-label=right]').length === 10);
+    assert.equal(await ui.button('Verify').isDisabled(), false);
+});
+
 flow('what is copied is in the clipboard, whole', async ({ page, ui }) => {
     await page.context().grantPermissions(['clipboard-read', 'clipboard-write']);
     let clipboard = () => page.evaluate(() => window.navigator.clipboard.readText());
