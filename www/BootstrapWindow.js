@@ -124,8 +124,9 @@ Ext.define('PVE.escrow.BootstrapWindow', {
     login: function () {
         let me = this;
         let value = (name) => me.down(`#${name}`).getValue().trim();
+        let server = value('server').replace(/^[0-9a-f]*:[0-9a-f]*:[0-9a-f:.]*$/i, '[$&]');
         let login = {
-            repository: `${value('username')}@${value('server')}:${value('datastore')}`,
+            repository: `${value('username')}@${server}:${value('datastore')}`,
             password: me.down('#password').getValue(),
         };
         for (const name of ['fingerprint', 'ns']) {
@@ -156,7 +157,8 @@ Ext.define('PVE.escrow.BootstrapWindow', {
         });
     },
 
-    // what was done, and what can be restored with which command, is in the log of the task
+    // What was done, and what can be restored with which command, is in the log of the task. If it fails, all that was typed is
+    // still there.
     recover: function () {
         let me = this;
         PVE.escrow.Utils.request({
@@ -165,8 +167,12 @@ Ext.define('PVE.escrow.BootstrapWindow', {
             params: { ...me.login(), code: me.down('pveEscrowCode').code() },
             waitMsgTarget: me,
             success: function ({ result }) {
-                PVE.escrow.Utils.showTask(result.data, me.onRecovered);
-                me.close();
+                PVE.escrow.Utils.showTask(result.data, function (isDone) {
+                    me.onRecovered();
+                    if (isDone && !me.destroyed) {
+                        me.close();
+                    }
+                });
             },
         });
     },

@@ -512,8 +512,10 @@ subtest 'a master key' => sub {
     like(slurp('/etc/pve/storage.cfg'), qr/master-pubkey 1/, 'storage.cfg knows');
     my $keys = as_root('GET', $path);
     is($keys->[0]->{sha256}, $set->{sha256}, 'which one');
-    is(as_root('GET', 'backup1/escrow/status')->{'master-keys'}->[0]->{where}, 'storage',
-        'status too');
+    is(
+        as_root('GET', 'backup1/escrow/status')->{'master-keys'}->[0]->{where}, 'storage',
+        'status too'
+    );
 
     my $private = slurp("$ROOT/tests/vectors/master/master-private.pem");
     for my $bad (
@@ -525,8 +527,10 @@ subtest 'a master key' => sub {
         my $error = error_of(sub { as_root('PUT', $path, { pem => $text }) });
         like($error, $expected, 'refused');
         unlike($error, qr/it went through/, 'indeed');
-        is(slurp('/etc/pve/priv/storage/backup1.master.pem'), $pem,
-            'and the present one stays');
+        is(
+            slurp('/etc/pve/priv/storage/backup1.master.pem'), $pem,
+            'and the present one stays'
+        );
     }
     like(
         error_of(sub { as_root('PUT', 'plain/escrow/master-key', { pem => $pem }) }),
@@ -539,8 +543,10 @@ subtest 'a master key' => sub {
     # Proxmox VE takes anything
     spew('/etc/pve/priv/storage/backup1.master.pem', "anything\n");
     my $status = as_root('GET', 'backup1/escrow/status');
-    ok((grep { $_->{id} =~ m/^bad-master-key/ } $status->{reasons}->@*),
-        'one that breaks backups is told');
+    ok(
+        (grep { $_->{id} =~ m/^bad-master-key/ } $status->{reasons}->@*),
+        'one that breaks backups is told'
+    );
 };
 
 subtest 'codes' => sub {
@@ -572,6 +578,16 @@ subtest 'codes' => sub {
     like(
         error_of(sub { as_root('POST', 'backup1/escrow/verify', { code => $seal->{code} }) }),
         qr/not as an argument.*--code-file/, 'no code in the arguments of pvesh'
+    );
+    like(
+        error_of(sub {
+            as_root(
+                'POST', 'backup1/escrow/recover',
+                { 'code-file' => '/run/code', password => 'x' }
+            );
+        }),
+        qr/not as an argument.*pveescrow recover/,
+        'nor the secret of a server'
     );
     like(
         error_of(sub { as_root('POST', 'backup1/escrow/verify') }), qr/ten words are missing/,

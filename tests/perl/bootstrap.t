@@ -198,12 +198,37 @@ subtest 'API' => sub {
         1;
     } ? 'it went through' : $@;
     like($wrong, qr/authentication failed/, 'a wrong secret');
+    my $before = slurp('/run/client/log');
+    for my $ns ('not one!', "tenant\n") {
+        my $went = eval {
+            call('root@pam', 'POST', 'escrow/bootstrap/kits', { %login, ns => $ns });
+            1;
+        } ? 'it went through' : $@;
+        like($went, qr/can't be the name of a namespace/, 'a wrong namespace is not the root');
+    }
+    {
+        my $rpcenv = PVE::RPCEnvironment::get();
+        local $rpcenv->{type} = 'cli';
+        local $0 = '/usr/bin/pvesh';
+        for my $path ('bootstrap', 'bootstrap/kits') {
+            my %param = (%login, $path eq 'bootstrap' ? ('code-file' => '/run/code') : ());
+            my $went =
+                eval { call('root@pam', 'POST', "escrow/$path", \%param); 1 }
+                ? 'it went through'
+                : "$@";
+            like($went, qr/not as an argument.*pveescrow bootstrap/,
+                "$path: no secret of pvesh");
+        }
+    }
+    is(slurp('/run/client/log'), $before, 'the server was not asked');
 
     call('root@pam', 'POST', 'escrow/bootstrap', { %login, code => $words });
     my $log = task_log();
     like($log, qr/^storage 'vault' was made, and has key \Q$LIVE\E\.$/m, 'a storage');
-    like($log, qr{^  qmrestore vault:backup/vm/200/2024-06-05T17:00:00Z 200$}m,
-        'what to do now');
+    like(
+        $log, qr{^  qmrestore vault:backup/vm/200/2024-06-05T17:00:00Z 200$}m,
+        'what to do now'
+    );
     like($log, qr/^TASK OK$/m, 'proven');
     unlike($log, qr/$SECRET|\Q$words\E/, 'no secret in the log');
     is_deeply([wherever_it_was_sent()], ["$REPOSITORY $TLS"], 'the secret went to one place');

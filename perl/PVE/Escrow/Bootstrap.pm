@@ -67,7 +67,10 @@ sub typed ($repository, $fingerprint = undef, $namespace = undef) {
     my $typed = { username => $username, server => $server =~ tr/[]//dr, datastore => $datastore };
     $typed->{port} = int($port) if defined($port);
     $typed->{fingerprint} = lc($1) if ($fingerprint // '') =~ m/^([0-9A-Fa-f:]+)$/;
-    $typed->{namespace} = $1 if ($namespace // '') =~ m/^([A-Za-z0-9_.\/-]+)$/;
+    if (length($namespace // '')) {
+        ($typed->{namespace}) = $namespace =~ m/^([A-Za-z0-9_.\/-]+)\z/
+            or die "'$namespace' can't be the name of a namespace\n";
+    }
     return $typed;
 }
 

@@ -33,6 +33,10 @@ Is there a code, in either of them?
 
 Removes both from the parameters and returns the code.
 
+=item refuse_argument($name, $instead)
+
+Dies in C<pvesh>, and says what to use instead: this parameter is a secret.
+
 =item from_file($path)
 
 The code in a regular file of root's that nobody else can read.
@@ -74,12 +78,10 @@ my sub is_cli () {
     return (PVE::RPCEnvironment::get()->{type} // '') eq 'cli';
 }
 
-# pveescrow reads codes from prompts and files and hands them over within the process; pvesh has arguments only
-my sub refuse_argument () {
+# pveescrow reads secrets from prompts and files and hands them over within the process; pvesh has arguments only
+sub refuse_argument ($name, $instead) {
     raise_param_exc({
-        code =>
-            "not as an argument, which every user of this node can read: use --code-file FILE,"
-            . " or 'pveescrow', which asks for it",
+        $name => "not as an argument, which every user of this node can read: use $instead",
     }) if is_cli() && $0 =~ m{(?:^|/)pvesh$};
     return;
 }
@@ -96,7 +98,7 @@ sub take ($param) {
         return from_file($file);
     }
     raise_param_exc({ code => 'the ten words are missing' }) if !defined($code);
-    refuse_argument();
+    refuse_argument('code', "--code-file FILE, or 'pveescrow', which asks for it");
     return $code;
 }
 

@@ -87,6 +87,33 @@ flow(
 );
 
 flow(
+    'words that open nothing stay to be mended, and an address gets its brackets',
+    async ({ page, ui, server }) => {
+        let words = await loseAll({ page, ui, server });
+        await login({ page, ui });
+        await ui.window().locator('.x-grid-row', { hasText: 'backup1' }).waitFor();
+        await ui.click('Next');
+        await ui.type([...words.slice(1), words[0]]);
+        await ui.click('Recover');
+        await page.getByText(/TASK ERROR: wrong recovery code/).waitFor();
+        await page.keyboard.press('Escape');
+        let first = page.getByRole('combobox', { name: 'Word 1 of 10', exact: true });
+        assert.equal(await first.inputValue(), words[1]);
+        await ui.click('Back');
+        await ui.click('Back');
+        await page.getByRole('textbox', { name: 'Server:' }).click();
+        await page.keyboard.press('Control+A');
+        await page.keyboard.type('2001:db8::1');
+        let [request] = await Promise.all([
+            page.waitForRequest((r) => r.url().endsWith('/bootstrap/kits')),
+            ui.click('Look for Kits'),
+        ]);
+        assert.equal(new URLSearchParams(request.postData()).get('repository'), 'lab@pbs!golden@[2001:db8::1]:tank');
+    },
+    { setUp: [PUBLISHING] },
+);
+
+flow(
     'somebody without rights sees no button',
     async ({ page, ui }) => {
         await ui.openDatacenter();

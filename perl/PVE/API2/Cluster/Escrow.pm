@@ -303,6 +303,7 @@ my sub bootstrap_parameters (%more) {
 
 # what was typed, and what goes to that place only
 my sub login ($param) {
+    PVE::Escrow::Code::refuse_argument('password', "'pveescrow bootstrap', which asks for it");
     require PVE::Escrow::Bootstrap;
     return (
         PVE::Escrow::Bootstrap::typed($param->@{qw(repository fingerprint ns)}),
@@ -372,9 +373,10 @@ __PACKAGE__->register_method({
             $typed->{datastore},
             $user,
             sub ($upid) {
-                PVE::Escrow::Bootstrap::run(\%order,
-                    PVE::Escrow::Bootstrap::look($typed, $secret))
-                    or die "not every storage has a snapshot that the key was proven on\n";
+                PVE::Escrow::Bootstrap::run(
+                    \%order,
+                    PVE::Escrow::Bootstrap::look($typed, $secret)
+                ) or die "not every storage has a snapshot that the key was proven on\n";
             },
         );
     },
