@@ -443,9 +443,9 @@ __PACKAGE__->register_method({
     ),
     code => sub ($param) {
         my $user = PVE::Escrow::Access::operator();
-        my $code = PVE::Escrow::Code::take($param);
         PVE::Escrow::Code::refuse_argument('password', "'pveescrow recover', which asks for it")
             if defined($param->{password});
+        my $code = PVE::Escrow::Code::take($param);
         require PVE::Escrow::Recover;
         my %order =
             map { $_ => $param->{$_} } qw(copy displace expect fingerprint password source);
