@@ -74,26 +74,12 @@ sub typed ($repository, $fingerprint = undef, $namespace = undef) {
     return $typed;
 }
 
-# for the library alone, and gone again whatever happens
-my sub with_secret ($secret, $use) {
-    my $file = PVE::Escrow::File::run_directory() . "/secret.$$";
-    my ($result, $err);
-    eval {
-        local @SIG{qw(INT TERM HUP)} = (sub { die "interrupted\n" }) x 3;
-        PVE::Escrow::File::put($file, "$secret\n");
-        $result = $use->($file);
-        1;
-    } or $err = $@;
-    unlink($file);
-    die $err if defined($err);
-    return $result;
-}
-
 sub look ($typed, $secret) {
     my $server = PVE::Escrow::Storage::server('none', $typed);
-    my $found = with_secret(
-        $secret,
+    my $found = PVE::Escrow::File::in_memory(
+        'secret',
         sub ($file) {
+            PVE::Escrow::File::put($file, "$secret\n");
             return PVE::Escrow::Publish::read_all({ %$server, 'password-file' => $file });
         },
     );
