@@ -54,7 +54,7 @@ Ext.define('PVE.escrow.RecordsWindow', {
                     text: gettext('Label'),
                     dataIndex: 'label',
                     flex: 2,
-                    renderer: (label) => utils.text(label) || `(${gettext('none')})`,
+                    renderer: utils.label,
                 },
                 { text: gettext('State'), dataIndex: 'state', flex: 1, renderer: utils.sealState },
                 { text: gettext('Created by'), dataIndex: 'by', flex: 1, renderer: utils.text },

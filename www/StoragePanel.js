@@ -144,7 +144,7 @@ Ext.define('PVE.escrow.StoragePanel', {
                     text: gettext('Label'),
                     dataIndex: 'label',
                     flex: 2,
-                    renderer: (label) => utils.text(label) || `(${gettext('none')})`,
+                    renderer: utils.label,
                 },
                 { text: gettext('State'), dataIndex: 'state', flex: 1, renderer: utils.sealState },
                 { text: gettext('Since'), dataIndex: 'created', width: 90, renderer: utils.day },

@@ -110,6 +110,9 @@ Ext.define('PVE.escrow.Utils', {
 
     state: (state) => PVE.escrow.Utils.STATES[state] ?? PVE.escrow.Utils.text(state),
 
+    // of a seal
+    label: (label) => PVE.escrow.Utils.text(label) || `(${gettext('none')})`,
+
     sealState: (state) => PVE.escrow.Utils.SEAL_STATES[state] ?? PVE.escrow.Utils.text(state),
 
     // of a drill, a proof or a copy
