@@ -619,17 +619,23 @@ fn new_master_key() {
     }
 }
 
+/// The key that a real backup carries, as `wrapped`, and the private half that opens it. Returns where they are from.
+fn wrapped_key(room: &Room) -> PathBuf {
+    let vectors = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/vectors"));
+    let wrapped = vectors.join("rsa-encrypted/ct100.rsa-encrypted.key");
+    fs::copy(wrapped, room.path("wrapped")).unwrap();
+    let master = vectors.join("master/master-private.pem");
+    fs::copy(master, room.path("master.pem")).unwrap();
+    vectors
+}
+
 #[test]
 fn key_for_the_holder_of_a_master_key() {
     if strace::unusable() {
         return;
     }
     let room = Room::new();
-    let vectors = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/vectors"));
-    let wrapped = vectors.join("rsa-encrypted/ct100.rsa-encrypted.key");
-    fs::copy(wrapped, room.path("wrapped")).unwrap();
-    let master = vectors.join("master/master-private.pem");
-    fs::copy(master, room.path("master.pem")).unwrap();
+    let vectors = wrapped_key(&room);
     fs::copy(vectors.join("master/passphrase"), room.path("pass")).unwrap();
     let passphrase = room.read("pass");
     let passphrase = passphrase.lines().next().unwrap();
@@ -696,11 +702,7 @@ fn master_key_that_does_not_open() {
         return;
     }
     let room = Room::new();
-    let vectors = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/vectors"));
-    let wrapped = vectors.join("rsa-encrypted/ct100.rsa-encrypted.key");
-    fs::copy(wrapped, room.path("wrapped")).unwrap();
-    let master = vectors.join("master/master-private.pem");
-    fs::copy(master, room.path("master.pem")).unwrap();
+    wrapped_key(&room);
     put(&room.path("pass"), PASSPHRASE);
     let arguments = "master-key open wrapped --out key --private master.pem --passphrase-in pass";
     let arguments: Vec<_> = arguments.split(' ').collect();
