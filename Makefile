@@ -141,7 +141,7 @@ $(VENDOR): Cargo.toml Cargo.lock $(wildcard rust/*/Cargo.toml) debian/vendor
 .PHONY: deb
 deb: $(VENDOR)
 	tests/package/setup
-	debian/build $(VENDOR) $(PACKAGE)/work $(PACKAGE)/$(shell . /etc/os-release && echo $$VERSION_CODENAME)
+	debian/build $(VENDOR) $(PACKAGE)/build $(PACKAGE)/$(shell . /etc/os-release && echo $$VERSION_CODENAME)
 
 .PHONY: deb-trixie
 deb-trixie: $(VENDOR)
