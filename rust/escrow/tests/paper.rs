@@ -282,6 +282,16 @@ fn a_sheet_says_where_the_backups_are_and_is_no_markup() {
     assert!(!print(Format::Text).contains('\u{1b}'));
 }
 
+/// The groups belong to the token, and its secret may be lost with the cluster.
+#[test]
+fn the_sheet_of_a_kit_says_how_a_token_gets_a_new_secret() {
+    for format in [Format::Text, Format::Html] {
+        let print = |bytes| KitSheet::new(bytes, "it").unwrap().print(format).unwrap();
+        assert!(print(KIT).contains("user delete-token, then generate-token"));
+        assert!(!print(BLOB).contains("token"), "it names no server");
+    }
+}
+
 #[test]
 fn a_key_without_protection_is_not_printed() {
     let live = include_bytes!("../../../tests/vectors/keys/live.enc");

@@ -17,6 +17,9 @@ const OURS: &str = "To get the key back with pve-escrow-rescue, on any Linux mac
 const OUR_COMMANDS: &str = "pve-escrow-rescue import scan.png --out kit\n\
                             pve-escrow-rescue import --out kit         (asks for the lines)\n\
                             pve-escrow-rescue unwrap kit --out key.enc (asks for the ten words)";
+const SECRET: &str = "The secret for the backup server is not on this sheet. If nobody knows that of a token any more, the server \
+                      issues a new one for the same name: proxmox-backup-manager user delete-token, then generate-token, both with \
+                      user and token name. Its permissions stay. Another token does not own these backups.";
 const STOCK: &str = "Without it: each text in braces is a key file of proxmox-backup-client. Type one into a file key.enc; \
                      line breaks and blanks do not matter. Its passphrase is the ten words in lower case, in order, \
                      with single blanks between them.";
@@ -26,6 +29,7 @@ const STOCK_COMMANDS: &str = "proxmox-backup-client key change-passphrase key.en
 #[derive(Debug)]
 pub struct KitSheet {
     facts: Vec<(&'static str, String)>,
+    names_server: bool,
     lines: Vec<String>,
     blobs: Vec<String>,
 }
@@ -42,13 +46,14 @@ impl KitSheet {
                 "{what} holds a key without protection, which is no kit: 'proxmox-backup-client key paperkey' prints it"
             )));
         }
-        let facts = match Kit::parse(bytes, what) {
-            Ok(kit) => kit_facts(&kit),
+        let (facts, names_server) = match Kit::parse(bytes, what) {
+            Ok(kit) => (kit_facts(&kit), kit.connection.is_some()),
             Err(Error::Unsupported { what, why }) => return Err(Error::Unsupported { what, why }),
-            Err(_) => blob_facts(&blobs[0]),
+            Err(_) => (blob_facts(&blobs[0]), false),
         };
         Ok(Self {
             facts,
+            names_server,
             lines: to_lines(bytes)?,
             blobs: blobs.iter().map(pretty).collect::<Result<_>>()?,
         })
@@ -72,6 +77,12 @@ impl KitSheet {
         all.join("\n")
     }
 
+    /// What is to be said in front of the ways to use it.
+    fn about(&self) -> Vec<&'static str> {
+        let secret = self.names_server.then_some(SECRET);
+        [ABOUT].into_iter().chain(secret).collect()
+    }
+
     fn text(&self) -> String {
         let facts: String = self
             .facts
@@ -79,7 +90,8 @@ impl KitSheet {
             .map(|(name, value)| format!("{:<12} {value}\n", format!("{name}:")))
             .collect();
         format!(
-            "{TITLE}\n\n{facts}\n{ABOUT}\n\n{OURS}\n\n{}\n\n{}\n\n{STOCK}\n\n    {STOCK_COMMANDS}\n\n{}\n",
+            "{TITLE}\n\n{facts}\n{}\n\n{OURS}\n\n{}\n\n{}\n\n{STOCK}\n\n    {STOCK_COMMANDS}\n\n{}\n",
+            self.about().join("\n\n"),
             OUR_COMMANDS
                 .lines()
                 .map(|line| format!("    {line}"))
@@ -101,7 +113,9 @@ impl KitSheet {
             );
         }
         let mut body = html::facts(&self.facts);
-        body += &html::element("p", ABOUT);
+        for paragraph in self.about() {
+            body += &html::element("p", paragraph);
+        }
         body += &html::element("h2", "With pve-escrow-rescue");
         body += &html::element("p", OURS);
         body += &html::element("pre", OUR_COMMANDS);
